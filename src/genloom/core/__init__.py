@@ -1,0 +1,30 @@
+"""The contract: fields, players, phases, models, capabilities. Depends on torch alone; meant to be read in one sitting."""
+
+from genloom.core.capabilities import CanDecode, CanEncode, CanSample, CanStream, HasLikelihood, Sampling
+from genloom.core.model import Model
+from genloom.core.play import Loss, Optimizer, Phase, Player, Step, derive_seed
+from genloom.core.spec import Batch, DataSpec, Field, batch_size, spec_from_json, spec_to_json, the_class, the_item
+
+__all__ = [
+    "Batch",
+    "CanDecode",
+    "CanEncode",
+    "CanSample",
+    "CanStream",
+    "DataSpec",
+    "Field",
+    "HasLikelihood",
+    "Loss",
+    "Model",
+    "Optimizer",
+    "Phase",
+    "Player",
+    "Sampling",
+    "Step",
+    "batch_size",
+    "derive_seed",
+    "spec_from_json",
+    "spec_to_json",
+    "the_class",
+    "the_item",
+]

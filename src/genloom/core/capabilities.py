@@ -1,0 +1,97 @@
+"""What a finished model can do. Verbs, metrics and faces look only at these types, never at a model's name.
+
+A model inherits those it honours: `class VAE(Model, CanSample, CanEncode, CanDecode, HasLikelihood)`.
+All methods run without gradient, in evaluation mode, on the model's device; batches they return lie in the spec's range.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from genloom.core.spec import Batch
+
+Callback = Callable[[dict[str, object]], None]
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """Choices at sampling time; None leaves a choice to the model. A model ignores what does not concern it.
+
+    steps: network evaluations of an iterative sampler; solver: its name; guidance: strength of classifier-free
+    guidance (1: none); temperature, top_k, top_p: of token sampling (top_k 0 and top_p 1: off; temperature also scales
+    a latent's spread); length: tokens to generate; prior: "fitted" or "standard" latent distribution.
+    """
+
+    steps: int | None = None
+    solver: str | None = None
+    guidance: float | None = None
+    temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 1.0
+    length: int | None = None
+    prior: Literal["fitted", "standard"] | None = None
+
+
+class CanSample(ABC):
+    """Draws new items."""
+
+    @abstractmethod
+    def sample(
+        self,
+        n: int,
+        *,
+        condition: Batch | None = None,
+        options: Sampling = Sampling(),
+        generator: torch.Generator,
+        callback: Callback | None = None,
+    ) -> Batch:
+        """n items (n = 0 gives empty tensors of the right shape).
+
+        condition: values of condition fields, n rows each; what is missing is drawn from the training data's shares.
+        A text condition is a prompt: item tokens (n, L) to continue, under the item's own name.
+        callback: called after every network evaluation with {"i", "of", "x"}; may raise to stop.
+        """
+
+
+class CanDecode(ABC):
+    """Has a latent space whose points can be turned into items: interpolation, walks, maps."""
+
+    @abstractmethod
+    def prior(self, n: int, *, options: Sampling = Sampling(), generator: torch.Generator) -> Tensor:
+        """n latents as `sample` would draw them, shape (n, ...)."""
+
+    @abstractmethod
+    def decode(self, latent: Tensor, *, condition: Batch | None = None) -> Batch:
+        """The items at these latents; the same latents give the same items."""
+
+
+class CanEncode(ABC):
+    """Finds the latents of given items: reconstruction, editing, two-dimensional maps."""
+
+    @abstractmethod
+    def encode(self, batch: Batch) -> Tensor:
+        """The most representative latent of each item, without randomness, shape (B, ...); `decode` takes it back."""
+
+
+class HasLikelihood(ABC):
+    """Gives items a probability. `kind`: "exact", "bound" (an upper bound of the negative log-likelihood) or "estimate"."""
+
+    kind: ClassVar[Literal["exact", "bound", "estimate"]]
+
+    @abstractmethod
+    def nll(self, batch: Batch, *, generator: torch.Generator) -> Tensor:
+        """Negative log-likelihood in nats of each stored item, shape (B,): of 8-bit pixels or of tokens."""
+
+
+class CanStream(ABC):
+    """Writes an item piece by piece."""
+
+    @abstractmethod
+    def stream(self, prompt: Tensor, *, options: Sampling = Sampling(), generator: torch.Generator) -> Iterator[Tensor]:
+        """Continues the token ids `prompt` (L,) one token id (a 0-d tensor) at a time, options.length of them."""

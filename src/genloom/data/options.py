@@ -1,0 +1,34 @@
+"""What a recipe says about its data. No torch here, so that the command line may read it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class DataOptions:
+    """Which items, and how they are brought to one shape.
+
+    source: the name of a built-in data set (`genloom data list`) or a path: a folder of images, an array or text file.
+    size: height and width of images in pixels; None keeps what all files share, or else 64 for folders. HxW as "48x64".
+    resize: how other sizes get there: "crop" (scale the short side, cut the middle), "pad" or "stretch".
+    channels: "auto" (grey if every picture is), "grey" or "rgb".
+    labels: whether classes (sub-folders, label arrays) are given to the model as a condition.
+    flip: mirror half of the training images; never for digits, letters or scenes with a left and a right.
+    tokenizer: "char", "byte" or "bpe"; vocabulary: tokens a BPE learns; context: tokens a text item holds.
+    limit: use only the first N training items; None uses all.
+    strict: refuse a data set with unreadable files instead of skipping them by name.
+    """
+
+    source: str = "mnist"
+    size: str | None = None
+    resize: Literal["crop", "pad", "stretch"] = "crop"
+    channels: Literal["auto", "grey", "rgb"] = "auto"
+    labels: bool = True
+    flip: bool = False
+    tokenizer: Literal["char", "byte", "bpe"] = "char"
+    vocabulary: int = 2048
+    context: int = 256
+    limit: int | None = None
+    strict: bool = False

@@ -1,0 +1,34 @@
+"""Models by name. Built-in ones stand in a table; others arrive through the entry-point group `genloom.models`."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import entry_points
+
+from genloom.core import Model
+from genloom.errors import unknown
+
+BUILT_IN = {
+    "vae": "genloom.models.autoencoding.vae:VAE",
+    "vae-mlp": "genloom.models.autoencoding.vae_mlp:MLPVAE",
+    "gan-mlp": "genloom.models.adversarial.gan_mlp:MLPGAN",
+    "r3gan": "genloom.models.adversarial.r3gan:R3GAN",
+    "flow": "genloom.models.diffusion.flow:Flow",
+    "gpt": "genloom.models.autoregressive.gpt:GPT",
+}
+
+
+def model_names() -> list[str]:
+    """All models that can be built, by name."""
+    return sorted({*BUILT_IN, *(e.name for e in entry_points(group="genloom.models"))})
+
+
+def model_class(name: str) -> type[Model]:
+    """The class registered under `name`. Raises NotFound with the nearest names."""
+    if name in BUILT_IN:
+        module, attribute = BUILT_IN[name].split(":")
+        return getattr(import_module(module), attribute)  # type: ignore[no-any-return]
+    for entry in entry_points(group="genloom.models"):
+        if entry.name == name:
+            return entry.load()  # type: ignore[no-any-return]
+    raise unknown("model", name, model_names())
