@@ -1,6 +1,7 @@
 """The contract: fields, players, phases, models, capabilities. Depends on torch alone; meant to be read in one sitting."""
 
 from genloom.core.capabilities import CanDecode, CanEncode, CanSample, CanStream, HasLikelihood, Sampling
+from genloom.core.config import config_from_json, config_to_json
 from genloom.core.model import Model
 from genloom.core.play import Loss, Optimizer, Phase, Player, Step, derive_seed
 from genloom.core.spec import Batch, DataSpec, Field, batch_size, spec_from_json, spec_to_json, the_class, the_item
@@ -22,6 +23,8 @@ __all__ = [
     "Sampling",
     "Step",
     "batch_size",
+    "config_from_json",
+    "config_to_json",
     "derive_seed",
     "spec_from_json",
     "spec_to_json",

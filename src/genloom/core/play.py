@@ -57,7 +57,6 @@ class Phase:
     batch: "fresh" draws its own items, "same" reuses those of the step's first phase.
     window: plays only while progress lies in [start, end).
     second_order: the loss differentiates through gradients (R1, gradient penalties).
-    per_item: the loss returns one value per item (for differentially private training).
     """
 
     name: str
@@ -67,7 +66,6 @@ class Phase:
     batch: Literal["fresh", "same"] = "fresh"
     window: tuple[float, float] = (0.0, 1.0)
     second_order: bool = False
-    per_item: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,202 @@
+"""The run directory: what training writes and everything else reads.
+
+0001-flow/
+  config.json         what was asked for, resolved; the data's specification and digest
+  environment.json    versions, processor, threads, the precision plan
+  status.json         state (running, stopped, finished, failed), steps, items, seconds, cost
+  lock                held by the process that trains
+  tokenizer.json      of text models
+  metrics.jsonl       one row per moment: step, items, seconds, losses, monitor
+  events/             the same rows for TensorBoard
+  samples/            grids or texts from fixed noise, by step
+  checkpoints/STEP/   model, ema, optimizer .safetensors and state.json, written last: it makes the rest valid
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from genloom.errors import BadValue, Busy, Damaged, NotFound, nearest
+from genloom.runs.files import read_json, storage, write_json
+
+FORMAT = 1
+
+
+class Run:
+    """A run directory. Cheap to make: files are read when asked for."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path)
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r})"
+
+    @classmethod
+    def create(cls, root: Path | str, recipe: str, config: Mapping[str, Any], name: str | None = None) -> Run:
+        """A new directory under `root`, named NUMBER-RECIPE or `name`, that holds config.json and a status.
+
+        Raises BadValue where the name is taken or unusable, Storage where `root` cannot be written.
+        """
+        root = Path(root)
+        if name is not None and (not re.fullmatch(r"[\w][\w.+-]*", name)):
+            raise BadValue(f"--name {name!r}: expected letters, digits, '.', '_', '+' or '-'; choose another name")
+        with storage(root):
+            root.mkdir(parents=True, exist_ok=True)
+            while True:
+                path = root / (name or f"{_next_number(root):04d}-{recipe}")
+                try:
+                    path.mkdir()
+                    break
+                except FileExistsError as e:
+                    if name is not None:
+                        raise BadValue(
+                            f"{path} exists already: choose another --name, or go on with --resume {path}"
+                        ) from e
+            (path / "samples").mkdir()
+            (path / "checkpoints").mkdir()
+        run = cls(path)
+        write_json(path / "config.json", {"format": FORMAT, **config})
+        run.set_status(state="new", created=time.strftime("%Y-%m-%dT%H:%M:%S%z"))
+        return run
+
+    @property
+    def name(self) -> str:
+        """The directory's name."""
+        return self.path.name
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """config.json. Raises Damaged where it is missing, broken or of another format."""
+        config = read_json(self.path / "config.json")
+        if not isinstance(config, dict) or config.get("format") != FORMAT:
+            raise Damaged(f"{self.path}/config.json has format {config.get('format') if isinstance(config, dict) else None}; "
+                          f"this genloom reads format {FORMAT}: use the version that wrote it")  # fmt: skip
+        return config
+
+    @property
+    def environment(self) -> dict[str, Any]:
+        """environment.json; empty where training has not begun."""
+        path = self.path / "environment.json"
+        return read_json(path) if path.exists() else {}
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """status.json."""
+        return read_json(self.path / "status.json")
+
+    def set_status(self, **changes: Any) -> None:
+        """Changes some entries of status.json, atomically."""
+        path = self.path / "status.json"
+        write_json(path, {**(read_json(path) if path.exists() else {}), **changes})
+
+    def write(self, name: str, data: Any) -> None:
+        """Writes one JSON file of the run, atomically."""
+        write_json(self.path / name, data)
+
+    @property
+    def samples(self) -> Path:
+        """The directory of previews and samples."""
+        return self.path / "samples"
+
+    def checkpoint(self, step: int) -> Path:
+        """Where the checkpoint of a step lies or will lie."""
+        return self.path / "checkpoints" / f"{step:08d}"
+
+    def checkpoints(self) -> list[int]:
+        """The steps of all complete checkpoints, oldest first."""
+        folder = self.path / "checkpoints"
+        found = [p for p in folder.glob("[0-9]*") if (p / "state.json").exists()] if folder.exists() else []
+        return sorted(int(p.name) for p in found)
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """All rows of metrics.jsonl; a last line that was cut short is left out."""
+        path = self.path / "metrics.jsonl"
+        if not path.exists():
+            return []
+        rows = []
+        for line in path.read_text(encoding="utf-8").splitlines():
+            try:
+                rows.append(json.loads(line))
+            except ValueError:
+                break
+        return rows
+
+    def append_metrics(self, row: Mapping[str, Any]) -> None:
+        """Adds a row to metrics.jsonl."""
+        path = self.path / "metrics.jsonl"
+        with storage(path), open(path, "a", encoding="utf-8") as f:
+            f.write(json.dumps(row) + "\n")
+
+    def cut_metrics(self, step: int) -> None:
+        """Drops the rows after `step`: a resumed run writes them again."""
+        path = self.path / "metrics.jsonl"
+        if path.exists():
+            from genloom.runs.files import write_text
+
+            write_text(path, "".join(json.dumps(r) + "\n" for r in self.metrics() if r.get("step", 0) <= step))
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Held while training; the system frees it when the process dies. Raises Busy."""
+        lock = FileLock(self.path / "lock")
+        try:
+            with storage(self.path / "lock"):
+                lock.acquire(timeout=0)
+        except Timeout as e:
+            raise Busy(f"{self.path} is being trained by another process: wait for it, or choose another --name") from e
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def remove(self) -> None:
+        """Deletes the directory (used where a run failed before its first step)."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+def _next_number(root: Path) -> int:
+    numbers = [int(m.group(1)) for p in root.iterdir() if (m := re.match(r"(\d{4,})-", p.name))]
+    return max(numbers, default=0) + 1
+
+
+def list_runs(root: Path | str = "runs") -> list[Run]:
+    """All runs under a directory, by name."""
+    root = Path(root)
+    if not root.is_dir():
+        return []
+    return [Run(p) for p in sorted(root.iterdir()) if (p / "config.json").is_file()]
+
+
+def find(name: str | os.PathLike[str], root: Path | str = "runs") -> Run:
+    """The run at a path, or of a name, or of a number ("7" finds 0007-flow) under `root`.
+
+    Raises NotFound with the nearest names.
+    """
+    path = Path(name)
+    for candidate in (path, Path(root) / path):
+        if (candidate / "config.json").is_file():
+            return Run(candidate)
+    runs = list_runs(root)
+    text = str(name)
+    if text.isdigit():
+        numbered = [r for r in runs if re.match(rf"0*{int(text)}-", r.name)]
+        if len(numbered) == 1:
+            return numbered[0]
+    near = nearest(path.name, [r.name for r in runs])
+    if near:
+        advice = "did you mean " + " or ".join(str(Path(root) / n) for n in near) + "?"
+    elif runs:
+        advice = f"`genloom runs --runs {root}` lists {len(runs)}"
+    else:
+        advice = f"there are no runs under {root} yet; `genloom train` makes one"
+    raise NotFound(f"no run {text!r}: {advice}")
