@@ -1,3 +1,61 @@
-"""genloom: learn generative models from your own data, know honestly how good they are, ship them so that others can trust them."""
+"""genloom: learn generative models from your own data, know how good they are, ship them so that others can trust them.
+
+    import genloom
+    trained = genloom.train("flow", data="./my-photos", budget="5m")
+    genloom.sample(trained.run, n=64)          # a picture, shown inline in a notebook
+
+Every command of the command line is a function here, with the same name and defaults. They are imported when first
+used, so that `import genloom` itself is instant.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import Any
 
 __version__ = "0.1.0"
+
+_VERBS = {
+    "train": "train",
+    "sample": "sample",
+    "stream": "sample",
+    "evaluate": "evaluate",
+    "interpolate": "latent",
+    "reconstruct": "latent",
+    "doctor": "doctor",
+    "cite": "cite",
+    "demo": "demo",
+}
+_PACKAGES = ("runs", "recipes", "data")  # verbs that share their name with a package: the package can be called
+
+__all__ = ["__version__", *_VERBS, *_PACKAGES]
+
+
+class _Callable(ModuleType):
+    """A package that is also the verb of its name: genloom.runs() lists runs, genloom.runs.Run is the class."""
+
+    def __call__(self, *args: Any, **keywords: Any) -> Any:
+        return getattr(import_module("genloom.verbs.catalogue"), self.__name__.rpartition(".")[2])(*args, **keywords)
+
+
+class _Genloom(ModuleType):
+    """This module; the import system sets imported packages on it, wherever that import stands."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in _PACKAGES and isinstance(value, ModuleType):
+            value.__class__ = _Callable
+        super().__setattr__(name, value)
+
+
+def __getattr__(name: str) -> Any:
+    """The verb `name`, imported on first use."""
+    if name in _PACKAGES:
+        return import_module(f"genloom.{name}")
+    if name in _VERBS:
+        return getattr(import_module(f"genloom.verbs.{_VERBS[name]}"), name)
+    raise AttributeError(f"module 'genloom' has no attribute {name!r}")
+
+
+sys.modules[__name__].__class__ = _Genloom

@@ -1,13 +1,24 @@
-"""Recipes by name. A recipe is a function that returns a complete, frozen configuration; a new one calls an old one."""
+"""Recipes by name. A recipe is a function that returns a complete, frozen configuration; a new one calls an old one.
+
+Built-in recipes live in the modules named below; others arrive through the entry-point group `genloom.recipes`, whose
+entries name a module whose import registers recipes, a recipe function, or a function that registers them when called.
+"""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
+from importlib.metadata import entry_points
 from typing import Any
 
 from genloom.data.options import DataOptions
 from genloom.engine.options import TrainOptions
+from genloom.errors import BadValue, unknown
+from genloom.recipes import fields
+
+BUILT_IN = ("autoencoding", "adversarial", "diffusion", "autoregressive")
 
 
 @dataclass(frozen=True)
@@ -37,6 +48,8 @@ class Entry:
 
 
 _entries: dict[str, Entry] = {}
+_loaded: set[str] = set()
+broken: dict[str, str] = {}  # entry points that could not be loaded, with the reason in one line
 
 
 def recipe(
@@ -45,7 +58,76 @@ def recipe(
     """Registers the decorated function under `name`. `sizes`: values its keyword `size` takes, the default first."""
 
     def register(build: Callable[..., Recipe]) -> Callable[..., Recipe]:
+        there = _entries.get(name)
+        if there and (there.build.__module__, there.build.__qualname__) != (build.__module__, build.__qualname__):
+            raise BadValue(f"recipe {name!r} is already registered by {there.build.__module__}: choose another name")
         _entries[name] = Entry(name, summary, build, sizes, dict(smoke or {}))
         return build
 
     return register
+
+
+def _load() -> None:
+    for module in BUILT_IN:
+        if module not in _loaded:
+            import_module(f"genloom.recipes.{module}")
+            _loaded.add(module)
+    for entry in entry_points(group="genloom.recipes"):
+        key = f"{entry.name} = {entry.value}"
+        if key in _loaded:
+            continue
+        _loaded.add(key)
+        try:
+            found = entry.load()
+            if callable(found) and not inspect.ismodule(found) and found not in [e.build for e in _entries.values()]:
+                found()
+        except Exception as error:  # somebody else's package must not take every other recipe down with it
+            broken[entry.name] = f"{type(error).__name__}: {' '.join(str(error).split())}"
+
+
+def entries() -> list[Entry]:
+    """All recipes, built-in ones first, in the order they were registered."""
+    _load()
+    return list(_entries.values())
+
+
+def entry(name: str) -> Entry:
+    """The recipe registered under `name`. Raises NotFound with the nearest names."""
+    _load()
+    if name in _entries:
+        return _entries[name]
+    if name in broken:
+        raise BadValue(f"recipe {name!r} could not be loaded: {broken[name]}")
+    raise unknown("recipe", name, _entries, see="genloom recipes")
+
+
+def get(name: str, size: str | None = None) -> Recipe:
+    """The configuration of recipe `name`, complete. `size`: one of the entry's sizes; None takes its first.
+
+    Raises NotFound for an unknown recipe, BadValue for a size it does not have.
+    """
+    found = entry(name)
+    if size is None:
+        return found.build()
+    if not found.sizes:
+        raise BadValue(f"recipe {name!r} comes in one size, got --size {size} (image size is --data.size)")
+    if size not in found.sizes:
+        raise BadValue(
+            f"recipe {name!r} has sizes {', '.join(found.sizes)}, got --size {size} (image size is --data.size)"
+        )
+    return found.build(size=size)
+
+
+def override(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:
+    """`recipe` with fields replaced by dotted name: {"config.width": 64, "optimizer.lr": "1e-3"}.
+
+    Raises NotFound with the nearest fields, BadValue saying what was expected.
+    """
+    if "model" in values:
+        raise BadValue("--model cannot be changed: choose another recipe (see `genloom recipes`)")
+    return fields.override(recipe, values)
+
+
+def smoke(entry: Entry, size: str | None = None) -> Recipe:
+    """The recipe made small: a trial of a few seconds that proves that it runs from data to samples."""
+    return override(get(entry.name, size), entry.smoke)

@@ -1,0 +1,112 @@
+"""What each verb does with what was parsed: it calls the Python function of the same name with the same defaults."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from genloom.cli.parse import Parsed
+from genloom.errors import BadValue
+
+SAMPLING = ("steps", "solver", "guidance", "temperature", "top_k", "top_p", "length", "prior")
+
+
+def _given(parsed: Parsed, *names: str) -> dict[str, Any]:
+    """The values of those flags that were given; the others keep the function's defaults."""
+    return {name: parsed.values[name] for name in names if name in parsed.values}
+
+
+def train(parsed: Parsed) -> Any:
+    from genloom.verbs.train import train
+
+    keys = ("data", "budget", "seed", "runs", "name", "resume", "start_from", "replay", "dry_run", "size")
+    return train(parsed.word(0), **_given(parsed, *keys), overrides=dict(parsed.fields))
+
+
+def sample(parsed: Parsed) -> Any:
+    from genloom.verbs import sample as verb
+
+    keys = ("n", "seed", "raw", "prompt", "label", "runs", *SAMPLING)
+    given = _given(parsed, *keys)
+    run = parsed.words[0]
+    if "out" in parsed.values or parsed.on("json"):
+        return verb.sample(run, **given, out=parsed.values.get("out"))
+    loaded = verb.open_run(run, runs=str(given.get("runs", "runs")), raw=bool(given.get("raw", False)))
+    if verb.streams(loaded) and given.get("n", 1) == 1:
+        for piece in verb.stream(loaded, **{k: v for k, v in given.items() if k not in ("n", "runs", "raw")}):
+            sys.stdout.write(piece)
+            sys.stdout.flush()
+        sys.stdout.write("\n")
+        return None
+    return verb.sample(loaded, **given)
+
+
+def evaluate(parsed: Parsed) -> Any:
+    from genloom.verbs.evaluate import evaluate
+
+    return evaluate(parsed.words[0], **_given(parsed, "n", "seed", "raw", "runs", *SAMPLING))
+
+
+def interpolate(parsed: Parsed) -> Any:
+    from genloom.verbs.latent import interpolate
+
+    return interpolate(parsed.words[0], **_given(parsed, "n", "points", "seed", "raw", "out", "runs"))
+
+
+def reconstruct(parsed: Parsed) -> Any:
+    from genloom.verbs.latent import reconstruct
+
+    return reconstruct(parsed.words[0], **_given(parsed, "n", "seed", "raw", "out", "runs"))
+
+
+def runs(parsed: Parsed) -> Any:
+    from genloom.verbs import catalogue
+
+    root = str(parsed.values.get("runs", "runs"))
+    name = parsed.word(0)
+    return catalogue.runs(root) if name is None else catalogue.run(name, root)
+
+
+def recipes(parsed: Parsed) -> Any:
+    from genloom.verbs import catalogue
+
+    return catalogue.recipes(parsed.word(0), **_given(parsed, "size"))
+
+
+def data(parsed: Parsed) -> Any:
+    from genloom.verbs import catalogue
+
+    action, name = parsed.word(0) or "list", parsed.word(1)
+    if action == "list" and name is None:
+        return catalogue.data()
+    if action == "show" and name is not None:
+        return catalogue.data(name, **_given(parsed, "out", "strict"), overrides=dict(parsed.fields))
+    raise BadValue(
+        "`genloom data show` needs the NAME or PATH of a data set"
+        if action == "show"
+        else f"`genloom data` does list or show, got {' '.join(parsed.words)!r}"
+    )
+
+
+def doctor(parsed: Parsed) -> Any:
+    from genloom.verbs.doctor import doctor
+
+    return doctor()
+
+
+def cite(parsed: Parsed) -> Any:
+    from genloom.verbs.cite import cite
+
+    return cite(parsed.word(0), **_given(parsed, "runs"))
+
+
+def demo(parsed: Parsed) -> Any:
+    from genloom.verbs.demo import demo
+
+    return demo(**_given(parsed, "budget", "seed", "runs", "out"))
+
+
+COMMANDS: dict[str, Callable[[Parsed], Any]] = {
+    f.__name__: f for f in (train, sample, evaluate, interpolate, reconstruct, runs, recipes, data, doctor, cite, demo)
+}

@@ -1,0 +1,106 @@
+"""The entry point: finds the verb, parses, runs it, and turns what went wrong into one line and an exit code."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from typing import Any
+
+from genloom import __version__
+from genloom.cli import help as texts
+from genloom.cli.parse import Parsed, find_verb, parse
+from genloom.errors import GenloomError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit code: 0, 2 (a mistake or misfortune, told in one line), 130 (Ctrl-C)."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in words or os.environ.get("GENLOOM_DEBUG", "") not in ("", "0")
+    try:
+        code = _run(words)
+        sys.stdout.flush()
+        return code
+    except GenloomError as error:
+        if debug:
+            raise
+        line = " ".join(str(error).split())
+        print(f"genloom: {line}", file=sys.stderr)
+        if "--json" in words:
+            print(json.dumps({"error": line, "kind": type(error).__name__}))
+        return error.exit_code
+    except BrokenPipeError:  # the reader has gone (`genloom runs | head`): nobody is left to tell
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 141
+    except KeyboardInterrupt:
+        if debug:
+            raise
+        print("genloom: interrupted", file=sys.stderr)
+        return 130
+
+
+def _run(words: list[str]) -> int:
+    if not words or words[0] in ("--help", "-h", "help"):
+        if len(words) > 1 and words[0] == "help":
+            words = [words[1], "--help"]
+        else:
+            print(texts.overview(__version__))
+            return 0
+    if words[0] in ("--version", "-V"):
+        print(f"genloom {__version__}")
+        return 0
+    while words[0] in ("--json", "--debug") and len(words) > 1:  # common flags may stand before the verb
+        words = [*words[1:], words[0]]
+    verb = find_verb(words[0])
+    parsed = parse(verb, words[1:])
+    if parsed.on("help"):
+        print(_help(parsed))
+        return 0
+    from genloom.cli import commands
+
+    command = commands.COMMANDS[verb.name]
+    if not parsed.on("json"):
+        result = command(parsed)
+        if result is not None:
+            print(result)
+        return 0
+    with redirect_stdout(sys.stderr):  # whatever a library prints, stdout carries one JSON object
+        result = command(parsed)
+    if result is not None:
+        print(json.dumps(finite(result.to_json()), ensure_ascii=False))
+    return 0
+
+
+def _help(parsed: Parsed) -> str:
+    text = texts.verb_help(parsed.verb)
+    name = parsed.word(0)
+    if parsed.verb.name == "train" and name:
+        from genloom.recipes import fields, registry
+
+        entry = registry.entry(name)
+        size = parsed.values.get("size")
+        infos = fields.leaves(registry.get(name, str(size) if size is not None else None))
+        sizes = f" Sizes: {', '.join(entry.sizes)}." if entry.sizes else ""
+        text += "\n".join(["", "", f"fields of {name}: {entry.summary.rstrip('.')}.{sizes}", ""])
+        text += "\n".join(["", *texts.columns(texts.field_rows(infos))])
+    if parsed.verb.name == "data":
+        from genloom.data.options import DataOptions
+        from genloom.recipes import fields
+
+        rows = texts.field_rows(fields.leaves(DataOptions(), "data."))
+        text += "\n".join(["", "", "fields of data:", "", *texts.columns(rows)])
+    return text
+
+
+def finite(value: Any) -> Any:
+    """JSON has no NaN and no infinity: they become null. Paths become text, tuples lists."""
+    if isinstance(value, dict):
+        return {str(k): finite(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(v) for v in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if isinstance(value, str | int | bool) or value is None else str(value)

@@ -1,0 +1,242 @@
+"""Every verb of the command line, with its arguments and flags: the one table behind parsing, `--help` and docs/cli.md.
+
+Nothing here imports torch, numpy or a recipe, so that `genloom --help` answers at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["text", "int", "float", "switch"]
+
+
+@dataclass(frozen=True)
+class Flag:
+    """One flag. name: "--seed" (its value arrives as `seed`); kind: what its value is; default: as documented;
+    short: "-n"; metavar: how help names the value; key: where the value arrives, if not under the flag's own name."""
+
+    name: str
+    kind: Kind
+    help: str
+    default: str = ""
+    short: str = ""
+    metavar: str = ""
+    key: str = ""
+
+    @property
+    def dest(self) -> str:
+        return self.key or self.name.lstrip("-").replace("-", "_")
+
+    @property
+    def value(self) -> str:
+        """The placeholder in help: INT, DIR; empty for a switch."""
+        return "" if self.kind == "switch" else self.metavar or self.kind.upper()
+
+
+@dataclass(frozen=True)
+class Argument:
+    """A positional argument; `required` ones are asked for in one line when missing."""
+
+    name: str
+    help: str
+    required: bool = True
+
+
+@dataclass(frozen=True)
+class Verb:
+    """A verb. summary: one line; about: what a person should know; fields: whether a recipe's fields may follow."""
+
+    name: str
+    summary: str
+    arguments: tuple[Argument, ...] = ()
+    flags: tuple[Flag, ...] = ()
+    examples: tuple[str, ...] = ()
+    about: str = ""
+    fields: bool = False
+
+
+RUNS = Flag("--runs", "text", "the folder that holds the runs", "runs", metavar="DIR")
+SEED = Flag("--seed", "int", "where every random draw begins", "0")
+RAW = Flag("--raw", "switch", "use the trained weights instead of their average")
+JSON = Flag("--json", "switch", "print one JSON object on stdout and nothing else there")
+DEBUG = Flag("--debug", "switch", "show tracebacks (also: GENLOOM_DEBUG=1)")
+HELP = Flag("--help", "switch", "show this help", short="-h")
+COMMON = (JSON, DEBUG, HELP)
+
+RUN = Argument("RUN", "a run: its folder, its name, or its number (3 for runs/0003-...)")
+SAMPLING = (
+    Flag("--label", "text", "a class by name or number; several by comma take turns", "drawn as in the data"),
+    Flag("--steps", "int", "network evaluations of an iterative sampler", "the model's own"),
+    Flag("--solver", "text", "the sampler's solver by name", "the model's own"),
+    Flag("--guidance", "float", "strength of classifier-free guidance; 1 is none", "the model's own"),
+    Flag("--temperature", "float", "spread of token or latent draws", "1"),
+    Flag("--top-k", "int", "draw among the k likeliest tokens only; 0 is off", "0"),
+    Flag("--top-p", "float", "draw among the likeliest tokens of total probability p; 1 is off", "1"),
+    Flag("--length", "int", "tokens to write", "the model's own"),
+    Flag("--prior", "text", "latent distribution: fitted or standard", "the model's own"),
+)
+
+VERBS = (
+    Verb(
+        "train",
+        "learn a model from data; a run directory appears",
+        (Argument("RECIPE", "what to train (see `genloom recipes`)", required=False),),
+        (
+            Flag(
+                "--data",
+                "text",
+                "a built-in data set's name, or a folder of images, array or text file",
+                "the recipe's",
+                metavar="NAME|PATH",
+            ),
+            Flag("--budget", "text", "how long: 5m, 300s, 1h, 2000steps, 1Mitems, 10epochs", "the recipe's"),
+            Flag("--size", "text", "the recipe's size dial (see `genloom recipes`)", "the recipe's first"),
+            SEED,
+            RUNS,
+            Flag("--name", "text", "the run's name", "number and recipe", metavar="NAME"),
+            Flag("--resume", "text", "go on with a stopped run, exactly; everything is taken from it", metavar="RUN"),
+            Flag(
+                "--from",
+                "text",
+                "start from a run's weights; without RECIPE its configuration too",
+                metavar="RUN",
+                key="start_from",
+            ),
+            Flag(
+                "--replay",
+                "text",
+                "repeat a run timed by the clock step for step; without RECIPE its configuration too",
+                metavar="RUN",
+            ),
+            Flag("--dry-run", "switch", "print configuration, device, precision, parameters, expected steps; and stop"),
+        ),
+        (
+            "genloom train flow --data fashion-mnist --budget 5m",
+            "genloom train vae --data ./my-photos --data.size 64 --config.optimizer.lr 1e-3",
+            "genloom train gpt --data book.txt --budget 3m --dry-run",
+            "genloom train --resume runs/0001-flow",
+        ),
+        "Every field of the recipe can be given as --FIELD VALUE: in full (--train.batch 64), or by its end where that "
+        "is unambiguous (--batch 64). `genloom train RECIPE --help` lists them. Ctrl-C ends cleanly with everything "
+        "saved.",
+        fields=True,
+    ),
+    Verb(
+        "sample",
+        "draw new items from a run",
+        (RUN,),
+        (
+            Flag("--n", "int", "how many items", "64 images, 1 text", short="-n"),
+            SEED,
+            RAW,
+            Flag(
+                "--out",
+                "text",
+                "images: grid.png, samples.npy or folder/; text: samples.txt, samples.jsonl or folder/",
+                "RUN/samples/, text: the terminal",
+                metavar="PATH",
+            ),
+            Flag("--prompt", "text", "the text to continue"),
+            *SAMPLING,
+            RUNS,
+        ),
+        (
+            "genloom sample runs/0001-flow -n 64 --out grid.png",
+            "genloom sample 0001-flow -n 10000 --out samples.npy",
+            'genloom sample 0002-gpt --prompt "def " --temperature 0.8',
+        ),
+    ),
+    Verb(
+        "evaluate",
+        "measure how good a run's samples are, beside what real data reach",
+        (RUN,),
+        (
+            Flag("--n", "int", "how many samples", "5000", short="-n"),
+            SEED,
+            RAW,
+            *(f for f in SAMPLING if f.name not in ("--label", "--length")),
+            RUNS,
+        ),
+        ("genloom evaluate runs/0001-flow", "genloom evaluate 0001-flow -n 1000 --json"),
+    ),
+    Verb(
+        "interpolate",
+        "walk between samples through a run's latent space",
+        (RUN,),
+        (
+            Flag("--n", "int", "how many walks, one a row", "8", short="-n"),
+            Flag("--points", "int", "points along each walk", "10"),
+            SEED,
+            RAW,
+            Flag("--out", "text", "where to write: walks.png or walks.npy", "RUN/samples/", metavar="PATH"),
+            RUNS,
+        ),
+        ("genloom interpolate 0001-vae --out walks.png",),
+    ),
+    Verb(
+        "reconstruct",
+        "held-out items beside what the model makes of them",
+        (RUN,),
+        (
+            Flag("--n", "int", "how many items", "32", short="-n"),
+            SEED,
+            RAW,
+            Flag("--out", "text", "where to write: pairs.png or pairs.npy", "RUN/samples/", metavar="PATH"),
+            RUNS,
+        ),
+        ("genloom reconstruct 0001-vae",),
+    ),
+    Verb(
+        "runs",
+        "list runs, or show one",
+        (Argument(RUN.name, RUN.help, False),),
+        (RUNS,),
+        ("genloom runs", "genloom runs 3"),
+    ),
+    Verb(
+        "recipes",
+        "list recipes, or show the fields of one",
+        (Argument("RECIPE", "the recipe to show", False),),
+        (Flag("--size", "text", "the recipe's size dial", "its first"),),
+        ("genloom recipes", "genloom recipes flow --size small"),
+    ),
+    Verb(
+        "data",
+        "list data sets, or show one: counts, shapes, card, a picture",
+        (Argument("list|show", "what to do", False), Argument("NAME|PATH", "the data set to show", False)),
+        (
+            Flag("--out", "text", "where to write a grid of its images (show)", metavar="PATH"),
+            Flag("--strict", "switch", "refuse unreadable files instead of skipping them by name"),
+        ),
+        ("genloom data list", "genloom data show mnist", "genloom data show ./my-photos --data.size 64"),
+        "`show` takes the fields of data as flags too: --data.size 64, --data.resize pad.",
+        fields=True,
+    ),
+    Verb("doctor", "look at this machine: Python, torch, processor, memory, folders", examples=("genloom doctor",)),
+    Verb(
+        "cite",
+        "BibTeX for a run or recipe, and for genloom",
+        (Argument("RUN|RECIPE", "what was used", False),),
+        (RUNS,),
+        ("genloom cite flow", "genloom cite runs/0001-flow"),
+    ),
+    Verb(
+        "demo",
+        "train a VAE, a GAN, a flow and a GPT on real data, and write a report",
+        (),
+        (
+            Flag("--budget", "text", "training time of each of the four", "60s"),
+            SEED,
+            Flag("--runs", "text", "the folder that holds the runs", "demo", metavar="DIR"),
+            Flag("--out", "text", "where to write the report", "report.html", metavar="FILE"),
+        ),
+        ("genloom demo", "genloom demo --budget 20s --runs quick --out quick.html"),
+        "Finished runs are kept: a second call goes on where the first stopped, and starts in seconds.",
+    ),
+)
+
+
+def verbs() -> dict[str, Verb]:
+    """All verbs by name, in the order help lists them."""
+    return {verb.name: verb for verb in VERBS}
