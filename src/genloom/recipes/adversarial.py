@@ -1,0 +1,50 @@
+"""Recipes of generative adversarial networks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from genloom.data.options import DataOptions
+from genloom.engine.options import TrainOptions
+from genloom.models.adversarial import gan_mlp as dense
+from genloom.models.adversarial import r3gan as modern
+from genloom.recipes.registry import Recipe, recipe
+
+SMOKE = {"train.budget": "20steps", "train.batch": 32, "data.limit": 512, "train.precision": "fp32"}
+
+
+@recipe("gan-mlp", "the course's small GAN, exactly: fully connected, binary cross-entropy, plain Adam", smoke=SMOKE)
+def gan_mlp() -> Recipe:
+    """Constant rate, no clipping, no averaging of weights, fp32, the last partial batch kept; 10 epochs."""
+    train = TrainOptions(
+        budget="10epochs", batch=64, last_batch="keep", ema=0.0, precision="fp32", channels_last="off", compile="off"
+    )
+    return Recipe("gan-mlp", dense.MLPGANConfig(), DataOptions(labels=False), train)
+
+
+@recipe(
+    "gan-mlp-bn",
+    "the course's larger fully connected GAN: a deep batch-normalised generator",
+    smoke={**SMOKE, "config.generator_widths": (64, 128)},
+)
+def gan_mlp_bn() -> Recipe:
+    """G 128-256-512-1024 with BatchNorm (eps 0.8, as the listing sets by position) and LeakyReLU(.2); D 512-256."""
+    base = gan_mlp()
+    config = dense.MLPGANConfig(
+        generator_widths=(128, 256, 512, 1024), discriminator_widths=(512, 256), generator_slope=0.2, batch_norm=True
+    )
+    return replace(base, config=config)
+
+
+@recipe(
+    "r3gan",
+    "a modern GAN: relativistic loss, R1 and R2 in every step, no normalisation; a minute (digits) to ten on a CPU",
+    sizes=("nano", "small"),
+    smoke={**SMOKE, "config.width": 8},
+)
+def r3gan(size: str = "nano") -> Recipe:
+    """nano: for minutes on a CPU at 28 pixels; small: twice as wide, for hours or a GPU."""
+    config = modern.R3GANConfig()
+    if size == "small":
+        config = replace(config, width=64, blocks=2)
+    return Recipe("r3gan", config, DataOptions(), TrainOptions(budget="10m", batch=64))
