@@ -11,13 +11,15 @@ class DataOptions:
     """Which items, and how they are brought to one shape.
 
     source: the name of a built-in data set (`genloom data list`) or a path: a folder of images, an array or text file.
-    size: height and width of images in pixels; None keeps what all files share, or else 64 for folders. HxW as "48x64".
-    resize: how other sizes get there: "crop" (scale the short side, cut the middle), "pad" or "stretch".
+    size: height and width of images in pixels, HxW as "48x64"; None keeps what all share (in folders: up to 256), or
+        else takes 64.
+    resize: how other sizes get there: "crop" (scale to cover, cut the middle), "pad" or "stretch".
     channels: "auto" (grey if every picture is), "grey" or "rgb".
     labels: whether classes (sub-folders, label arrays) are given to the model as a condition.
     flip: mirror half of the training images; never for digits, letters or scenes with a left and a right.
     tokenizer: "char", "byte" or "bpe"; vocabulary: tokens a BPE learns; context: tokens a text item holds.
     limit: use only the first N training items; None uses all.
+    validation: "own" keeps a share of the training items aside; "test" trains on those too and watches the test items.
     strict: refuse a data set with unreadable files instead of skipping them by name.
     """
 
@@ -31,4 +33,5 @@ class DataOptions:
     vocabulary: int = 2048
     context: int = 256
     limit: int | None = None
+    validation: Literal["own", "test"] = "own"
     strict: bool = False

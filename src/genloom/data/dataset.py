@@ -1,0 +1,241 @@
+"""A data set in memory: three splits that hand out batches by index, and what there is to say about them.
+
+Images are stored as uint8 (N, C, H, W), texts as one long row of token ids; `batch` brings both into the model's range.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from genloom.core import Batch, DataSpec, Field, Step
+from genloom.data.options import DataOptions
+from genloom.modalities.image import to_float
+from genloom.modalities.text import Tokenizer
+
+
+@dataclass(frozen=True)
+class Card:
+    """Where a data set comes from. items: what it holds, in words; modality: "image" or "text"."""
+
+    title: str
+    source: str
+    licence: str
+    citation: str
+    items: str
+    modality: str = "image"
+
+
+class Split(ABC):
+    """One part of a data set. len(split): valid indices; items: distinct items in one epoch.
+
+    For images the two are the same. An item of text is a window of L tokens that may start at any of the
+    len(split) offsets; `items` counts those that do not overlap.
+    """
+
+    spec: DataSpec
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @property
+    @abstractmethod
+    def items(self) -> int:
+        """Distinct items in one epoch."""
+
+    @abstractmethod
+    def raw(self, index: Tensor) -> Batch:
+        """The stored items at index (B,) int64: images uint8 (B, C, H, W), texts int64 (B, L), labels int64 (B,)."""
+
+    @abstractmethod
+    def batch(self, index: Tensor) -> Batch:
+        """The same items in the model's range: images float32 (B, C, H, W) in [-1, 1]. Fresh memory each time."""
+
+    @abstractmethod
+    def fingerprint(self) -> bytes:
+        """A hash of the content."""
+
+
+class ImageSplit(Split):
+    """Rows of a uint8 tensor (N, C, H, W) that several splits share; it may lie in a memory-mapped file."""
+
+    def __init__(self, spec: DataSpec, images: Tensor, rows: Tensor, labels: Tensor | None) -> None:
+        self.spec, self._images, self._rows, self._labels = spec, images, rows, labels
+        self._whole = len(rows) == len(images) and bool((rows == torch.arange(len(rows))).all())
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @property
+    def items(self) -> int:
+        return len(self._rows)
+
+    def raw(self, index: Tensor) -> Batch:
+        rows = index if self._whole else self._rows.index_select(0, index)
+        batch = {"image": self._images.index_select(0, rows)}
+        if self._labels is not None:
+            batch["label"] = self._labels.index_select(0, rows)
+        return batch
+
+    def batch(self, index: Tensor) -> Batch:
+        raw = self.raw(index)
+        return {**raw, "image": to_float(raw["image"])}
+
+    @property
+    def labels(self) -> Tensor | None:
+        """The class of every item, int64 (len,), or None."""
+        return None if self._labels is None else self._labels.index_select(0, self._rows)
+
+    def fingerprint(self) -> bytes:
+        digest = hashlib.sha256(repr(tuple(self._images.shape[1:])).encode())
+        digest.update(self._rows.numpy().tobytes())
+        if self._labels is not None:
+            digest.update(self._labels.index_select(0, self._rows).numpy().tobytes())
+        return digest.digest()
+
+
+class TextSplit(Split):
+    """Windows of L = spec["text"].shape[0] tokens over a row of ids (T,) of the smallest integer type that fits."""
+
+    def __init__(self, spec: DataSpec, ids: Tensor) -> None:
+        self.spec, self.ids = spec, ids
+        self.length = spec["text"].shape[0]
+        # A view of all windows: one index_select then gathers a batch without building an index matrix.
+        self._windows = ids.unfold(0, self.length, 1)
+
+    def __len__(self) -> int:
+        return len(self._windows)
+
+    @property
+    def items(self) -> int:
+        return len(self.ids) // self.length
+
+    def raw(self, index: Tensor) -> Batch:
+        return {"text": self._windows.index_select(0, index).to(torch.int64)}
+
+    def batch(self, index: Tensor) -> Batch:
+        return self.raw(index)
+
+    def fingerprint(self) -> bytes:
+        return hashlib.sha256(np.ascontiguousarray(self.ids.numpy()).data).digest()
+
+
+def narrow(ids: Tensor, size: int) -> Tensor:
+    """Token ids in the smallest integer type that holds a vocabulary of `size`."""
+    return ids.to(torch.uint8 if size <= 256 else torch.int16 if size <= 32768 else torch.int32)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Everything a run needs to know of its data.
+
+    spec: the fields of an item; tokenizer: for texts; card: where it comes from; digest: sha256 of the content and of
+    the options that shaped it, in hex; notes: every choice that was made on the way here, and why.
+    """
+
+    name: str
+    options: DataOptions
+    spec: DataSpec
+    train: Split
+    validation: Split
+    test: Split
+    tokenizer: Tokenizer | None
+    card: Card
+    digest: str
+    notes: tuple[str, ...] = field(default=())
+
+
+# What decides how items look or which are drawn; where they come from (`source`) and `strict` do not.
+_SHAPING = ("size", "resize", "channels", "labels", "flip", "context", "limit", "validation")
+
+
+def digest_of(options: DataOptions, content: bytes, splits: tuple[Split, ...], tokenizer: Tokenizer | None) -> str:
+    """sha256 in hex of the content hash, the splits, and the options that shape items."""
+    digest = hashlib.sha256(content)
+    for split in splits:
+        digest.update(split.fingerprint())
+    shaping = {name: getattr(options, name) for name in _SHAPING}
+    digest.update(json.dumps(shaping, sort_keys=True).encode())
+    if tokenizer is not None:
+        digest.update(json.dumps(tokenizer.to_json(), sort_keys=True).encode())
+    return digest.hexdigest()
+
+
+def image_dataset(
+    name: str,
+    options: DataOptions,
+    images: Tensor,
+    labels: Tensor | None,
+    classes: tuple[str, ...],
+    rows: tuple[Tensor, Tensor, Tensor],
+    card: Card,
+    notes: list[str],
+) -> Dataset:
+    """The data set over `images` uint8 (N, C, H, W) with rows for train, validation and test."""
+    spec: dict[str, Field] = {"image": Field("image", tuple(images.shape[1:]))}
+    if labels is not None and options.labels:
+        spec["label"] = Field("class", (), range=(0, len(classes) - 1), classes=classes, role="condition")
+    else:
+        labels = None
+    train, validation, test = rows
+    if options.validation == "test":
+        train, validation = torch.cat([train, validation]), test
+        notes.append("trains on the validation items too; the test items take their place")
+    if options.limit is not None:
+        train = train[: options.limit]
+        notes.append(f"only the first {len(train):,} training items are used")
+    splits = tuple(ImageSplit(spec, images, r, labels) for r in (train, validation, test))
+    content = hash_images(images)
+    return Dataset(
+        name=name,
+        options=options,
+        spec=spec,
+        train=splits[0],
+        validation=splits[1],
+        test=splits[2],
+        tokenizer=None,
+        card=card,
+        digest=digest_of(options, content, splits, None),
+        notes=tuple(notes),
+    )
+
+
+_BLOCK = 1 << 20
+_WHOLE = 1 << 30
+
+
+def hash_images(images: Tensor) -> bytes:
+    """sha256 of the pixels; of 1,024 evenly spaced blocks of 1 MiB and the shape where there is more than 1 GiB."""
+    digest = hashlib.sha256(repr(tuple(images.shape)).encode())
+    if images.is_contiguous() or images.permute(0, 2, 3, 1).is_contiguous():
+        flat = (images if images.is_contiguous() else images.permute(0, 2, 3, 1)).reshape(-1)
+        size = flat.numel()
+        starts = range(0, size, _BLOCK) if size <= _WHOLE else np.linspace(0, size - _BLOCK, 1024).astype(int).tolist()
+        for start in starts:
+            digest.update(flat[start : start + _BLOCK].numpy().data)
+    else:
+        for part in images.split(4096):
+            digest.update(part.contiguous().numpy().data)
+    return digest.digest()
+
+
+def augment(batch: Batch, spec: DataSpec, options: DataOptions, step: Step) -> Batch:
+    """With `options.flip`, every training image is mirrored left to right or not, by a draw from `step`.
+
+    The tensors given are left alone; other fields pass through.
+    """
+    if not options.flip:
+        return batch
+    out = dict(batch)
+    for name, field_ in spec.items():
+        if field_.modality == "image" and name in out:
+            x_BCHW = out[name]
+            mirror_B111 = (step.rand(len(x_BCHW)) < 0.5).to(x_BCHW.device)[:, None, None, None]
+            out[name] = torch.where(mirror_B111, x_BCHW.flip(-1), x_BCHW)
+    return out
