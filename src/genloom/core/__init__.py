@@ -1,4 +1,4 @@
-"""The contract: fields, players, phases, models, capabilities. Depends on torch alone; meant to be read in one sitting."""
+"""The contract: fields, players, phases, models, capabilities. Depends on torch alone, to be read in one sitting."""
 
 from genloom.core.capabilities import CanDecode, CanEncode, CanSample, CanStream, HasLikelihood, Sampling
 from genloom.core.config import config_from_json, config_to_json

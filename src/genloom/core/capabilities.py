@@ -1,7 +1,7 @@
 """What a finished model can do. Verbs, metrics and faces look only at these types, never at a model's name.
 
 A model inherits those it honours: `class VAE(Model, CanSample, CanEncode, CanDecode, HasLikelihood)`.
-All methods run without gradient, in evaluation mode, on the model's device; batches they return lie in the spec's range.
+All methods run without gradient, in evaluation mode, on the model's device; their batches lie in the spec's range.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class CanEncode(ABC):
 
 
 class HasLikelihood(ABC):
-    """Gives items a probability. `kind`: "exact", "bound" (an upper bound of the negative log-likelihood) or "estimate"."""
+    """Gives items a probability. `kind`: "exact", "bound" (no less than the negative log-likelihood) or "estimate"."""
 
     kind: ClassVar[Literal["exact", "bound", "estimate"]]
 

@@ -26,7 +26,7 @@ def _plain(value: Any) -> Any:
 
 
 def config_from_json(cls: type[T], data: Mapping[str, Any], where: str = "config.json") -> T:
-    """The dataclass that `config_to_json` wrote. Raises Damaged for fields this version does not know or cannot fill."""
+    """The dataclass that `config_to_json` wrote. Raises Damaged for fields this version lacks."""
     hints = get_type_hints(cls)
     known = {f.name for f in fields(cls)}  # type: ignore[arg-type]
     if extra := sorted(set(data) - known):

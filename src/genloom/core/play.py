@@ -16,7 +16,8 @@ class Optimizer:
     """How one player learns. Rates are functions of progress in [0, 1], so they fit any budget.
 
     name: "adam", "adamw", or "muon" (Muon for matrices inside the network, AdamW for the rest).
-    lr: learning rate of Adam(W); muon_lr: of Muon's orthogonalised updates.
+    lr: learning rate of Adam(W); muon_lr: of Muon's orthogonalised updates; muon_skips: glob patterns of matrices that
+    AdamW should keep (the output layer; embeddings always are).
     betas, eps, weight_decay: as in Adam; betas_end: betas at the end of the run, reached along a cosine.
     clip: greatest gradient norm; 0 does not clip.
     warmup: share of the run in which the rate rises from 0.
@@ -28,6 +29,7 @@ class Optimizer:
     name: Literal["adam", "adamw", "muon"] = "adamw"
     lr: float = 1e-3
     muon_lr: float = 0.025
+    muon_skips: tuple[str, ...] = ()
     betas: tuple[float, float] = (0.9, 0.99)
     betas_end: tuple[float, float] | None = None
     eps: float = 1e-8

@@ -1,0 +1,1 @@
+"""The loop that plays any model: budgets, optimizers, averages, precision, checkpoints, several processes."""

@@ -10,10 +10,10 @@ from typing import Literal
 class TrainOptions:
     """How long, how fast, and what is kept.
 
-    budget: "5m", "300s", "1h", "2000steps", "1Mitems" or "10epochs"; the clock counts everything after the data is loaded.
+    budget: "5m", "300s", "1h", "2000steps", "1Mitems" or "10epochs"; the clock starts when the data is loaded.
     batch: items a step draws, over all processes together.
     seed: from which every draw derives.
-    last_batch: "carry" fills the last batch of an epoch from the next one; "keep" leaves it smaller, as a DataLoader does.
+    last_batch: "carry" fills the last batch of an epoch from the next one; "keep" leaves it smaller, as DataLoaders do.
     ema: relative width of the power-function average of weights (EDM2's sigma_rel); 0 keeps none.
     ema_post_hoc: keep snapshots of two widths, to choose the width after the run.
     precision: "auto" measures fp32, bf32 and bf16 on the real model at the start; or one of them.
@@ -22,6 +22,7 @@ class TrainOptions:
     checkpoint_every: time between checkpoints ("30s") or steps ("200steps").
     validate_every: how often the monitor is computed; preview_every: how often a sample grid is drawn.
     keep: how many of the newest checkpoints stay, beside the best.
+    device: "auto" takes a GPU where there is one; "cpu" or "cuda".
     guard: roll back and lower the rate when a loss or gradient is not finite.
     """
 
@@ -38,4 +39,5 @@ class TrainOptions:
     validate_every: str = "20s"
     preview_every: str = "20s"
     keep: int = 2
+    device: Literal["auto", "cpu", "cuda"] = "auto"
     guard: bool = True

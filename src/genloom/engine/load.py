@@ -1,0 +1,55 @@
+"""A finished (or stopped) run as a model that can be used."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from genloom.core import DataSpec, Model, spec_from_json
+from genloom.engine import checkpoint
+from genloom.engine.train import Settings, device_of, settings_of
+from genloom.errors import Damaged
+from genloom.modalities.text import Tokenizer, tokenizer_from_json
+from genloom.models.registry import model_class
+from genloom.runs import Run, read_json
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """model: in evaluation mode, on `device`; tokenizer: of text models; step: the checkpoint's."""
+
+    run: Run
+    model: Model
+    spec: DataSpec
+    tokenizer: Tokenizer | None
+    settings: Settings
+    device: torch.device
+    step: int
+
+
+def load(run: Run, raw: bool = False, step: int | None = None) -> Loaded:
+    """The model of a run with its averaged weights (raw: those of the last step), from its newest checkpoint or `step`.
+
+    Raises Damaged where there is no checkpoint, or it was changed, cut short or belongs to another model or version.
+    """
+    settings = settings_of(run)
+    steps = run.checkpoints()
+    if not steps:
+        raise Damaged(f"{run.path} has no complete checkpoint: go on with `genloom train --resume {run.path}`")
+    step = steps[-1] if step is None else step
+    if step not in steps:
+        raise Damaged(f"{run.path} has no checkpoint of step {step}: it has {', '.join(map(str, steps))}")
+    spec = spec_from_json(run.config["spec"])
+    model = model_class(settings.model)(settings.config, spec)
+    averaged = "ema.safetensors" in checkpoint.read_state(run, step)["sha256"]
+    tensors = checkpoint.read_tensors(run, step, "ema" if averaged and not raw else "model")
+    expected = model.state_dict()
+    if set(tensors) != set(expected) or any(tensors[k].shape != expected[k].shape for k in tensors):
+        raise Damaged(f"the checkpoint of {run.path} is another model's: its weights do not fit {settings.model!r}")
+    model.load_state_dict(tensors)
+    tokenizer_file = run.path / "tokenizer.json"
+    tokenizer = tokenizer_from_json(read_json(tokenizer_file)) if tokenizer_file.exists() else None
+    device = device_of(settings.train)
+    model.to(device).eval().requires_grad_(False)
+    return Loaded(run, model, spec, tokenizer, settings, device, step)

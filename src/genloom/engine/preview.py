@@ -1,0 +1,111 @@
+"""What a run shows of itself as it goes on: samples from fixed noise, and the number that says how good it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from genloom.core import Batch, CanSample, DataSpec, Model, Sampling, Step, batch_size, derive_seed
+from genloom.data import Dataset, Split
+from genloom.engine.precision import Plan, arrange_batch
+from genloom.metrics.sliced_wasserstein import sliced_wasserstein
+from genloom.modalities import image, text
+
+CHUNK = 256
+
+
+@contextmanager
+def resting(model: Model) -> Iterator[None]:
+    """Evaluation mode and no gradients inside; training mode again outside."""
+    training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        model.train(training)
+
+
+def item_field(spec: DataSpec) -> tuple[str, str]:
+    """The name and modality of the item a model of this specification generates."""
+    return next((name, f.modality) for name, f in spec.items() if f.role == "item")
+
+
+def sample(
+    model: CanSample,
+    n: int,
+    generator: torch.Generator,
+    condition: Batch | None = None,
+    options: Sampling = Sampling(),
+) -> dict[str, torch.Tensor]:
+    """n items in chunks of 256, on the CPU: memory stays flat and the items depend on the generator alone."""
+    chunks = []
+    for start in range(0, max(n, 1), CHUNK):
+        size = min(CHUNK, n - start)
+        part = None if condition is None else {k: v[start : start + size] for k, v in condition.items()}
+        drawn = model.sample(size, condition=part, options=options, generator=generator)
+        chunks.append({k: v.float().cpu() if v.is_floating_point() else v.cpu() for k, v in drawn.items()})
+    return {k: torch.cat([c[k] for c in chunks]) for k in chunks[0]}
+
+
+def draw_preview(model: Model, dataset: Dataset, seed: int, device: torch.device, path: Path) -> Path | None:
+    """Writes 64 images as a grid, or a text, from the same noise each time. None where the model cannot sample."""
+    if not isinstance(model, CanSample):
+        return None
+    name, modality = item_field(dataset.spec)
+    generator = torch.Generator(device).manual_seed(derive_seed(seed, "preview"))
+    with resting(model):
+        if modality == "image":
+            return image.save(image.to_bytes(sample(model, 64, generator)[name]), path.with_suffix(".png"))
+        assert dataset.tokenizer is not None
+        ids = sample(model, 1, generator, options=Sampling(length=400))[name]
+        return text.save(text.to_texts(ids, dataset.tokenizer), path.with_suffix(".txt"))
+
+
+class Monitor:
+    """The one number by which checkpoints of a run are compared; lower is better.
+
+    validation: the first phase's loss on up to 1,024 held-out items with the same draws each time.
+    sliced-wasserstein: between 512 samples and 512 held-out items.
+    """
+
+    def __init__(self, model: Model, dataset: Dataset, seed: int, batch: int, plan: Plan, device: torch.device) -> None:
+        self.kind = model.monitor
+        self.dataset, self.seed, self.device, self.plan = dataset, seed, device, plan
+        split: Split = dataset.validation
+        generator = torch.Generator().manual_seed(derive_seed(seed, "monitor"))
+        wanted = 1024 if self.kind == "validation" else 512
+        if len(split) > split.items:  # windows into a text: an even spread of them
+            count = min(split.items, max(1, wanted // 8))
+            self.index = torch.linspace(0, len(split) - 1, count).long()
+        else:
+            self.index = torch.randperm(len(split), generator=generator)[:wanted]
+        self.batch = min(batch, len(self.index))
+
+    def measure(self, model: Model) -> float:
+        """The monitor's value for the model's present weights, in fp32."""
+        with resting(model):
+            return self._validation(model) if self.kind == "validation" else self._distance(model)
+
+    def _validation(self, model: Model) -> float:
+        phase, total, count = model.phases()[0], 0.0, 0
+        for i, index in enumerate(self.index.split(self.batch)):
+            batch = arrange_batch(self.dataset.validation.batch(index), self.plan, self.device)
+            n = batch_size(batch)
+            seed = derive_seed(self.seed, "validation", i)
+            loss = model.loss(phase, batch, Step(seed=seed, progress=0.0, rows=(0, n, n), device=self.device))
+            total, count = total + loss.total.item() * n, count + n
+        return total / count
+
+    def _distance(self, model: Model) -> float:
+        if not isinstance(model, CanSample):
+            return float("nan")
+        name, _ = item_field(self.dataset.spec)
+        generator = torch.Generator(self.device).manual_seed(derive_seed(self.seed, "monitor samples"))
+        real = self.dataset.validation.batch(self.index)[name]
+        fake = sample(model, len(real), generator)[name]
+        directions = torch.Generator().manual_seed(derive_seed(self.seed, "directions"))
+        return sliced_wasserstein(fake, real, generator=directions)

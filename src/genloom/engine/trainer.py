@@ -1,0 +1,300 @@
+"""The loop: plays steps until the budget is spent, keeps the run directory true, survives what may happen meanwhile."""
+
+from __future__ import annotations
+
+import math
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+import torch
+
+from genloom.core import Batch, Model, Step, derive_seed
+from genloom.data import Dataset
+from genloom.engine import checkpoint
+from genloom.engine.budget import Clock, Interval, Timer
+from genloom.engine.cost import Meter
+from genloom.engine.distributed import World
+from genloom.engine.ema import PowerEMA
+from genloom.engine.game import Game, Moment, NotFinite
+from genloom.engine.journal import Journal, Reporter, duration
+from genloom.engine.options import TrainOptions
+from genloom.engine.precision import Plan, arrange_batch
+from genloom.engine.preview import Monitor, draw_preview, resting
+from genloom.errors import GenloomError
+from genloom.runs import Run
+
+ATTEMPTS = 8
+"""Rollbacks after which a run is given up."""
+POST_HOC_WIDTHS = (0.05, 0.10)
+
+
+class Diverged(GenloomError):
+    """Losses kept turning into NaN however low the rate."""
+
+
+class Trainer:
+    """One run in one process. State that a checkpoint holds: step, clock, attempt, weights, average, optimizers."""
+
+    def __init__(
+        self,
+        model: Model,
+        dataset: Dataset,
+        options: TrainOptions,
+        run: Run,
+        plan: Plan,
+        clock: Clock,
+        device: torch.device,
+        world: World,
+        reporter: Reporter,
+    ) -> None:
+        self.model, self.dataset, self.options, self.run = model, dataset, options, run
+        self.plan, self.clock, self.device, self.world, self.reporter = plan, clock, device, world, reporter
+        self.game = Game(model, dataset.train, dataset.options, options, plan, device, world)
+        self.journal = Journal(run, reporter, world.leads)
+        self.monitor = (
+            None if not model.phases() else Monitor(model, dataset, options.seed, options.batch, plan, device)
+        )
+        self.averages: dict[str, PowerEMA] = {}
+        if options.ema:
+            self.averages["ema"] = PowerEMA(model, options.ema)
+        if options.ema_post_hoc:
+            self.averages |= {f"ema-{s:.2f}": PowerEMA(model, s) for s in POST_HOC_WIDTHS}
+        self.step = self.attempt = 0
+        self.rate_scale = 1.0
+        self.best: dict[str, float] | None = None
+        self.stop_asked = False
+        self.meter = Meter(device)
+        self._sums: dict[str, list[float]] = {}
+        self._costs: dict[int, float] = {}
+        self.reserve = clock.reserve
+
+    # -- the loop ------------------------------------------------------------------------------------------------
+
+    def train(self) -> str:
+        """Plays until the budget is spent or a signal asks to stop; returns "finished" or "stopped"."""
+        self.model.train()
+        checkpoints = Timer(Interval.parse(self.options.checkpoint_every), self.clock.elapsed(), self.step)
+        validations = Timer(Interval.parse(self.options.validate_every), self.clock.elapsed(), self.step)
+        previews = Timer(Interval.parse(self.options.preview_every), self.clock.elapsed(), self.step)
+        rows = Timer(Interval(seconds=1.0), self.clock.elapsed(), self.step)
+        if not self.run.checkpoints():
+            self.save()
+        with self._signals():
+            while not self._over():
+                try:
+                    moment = Moment(self.step, self.clock.progress(self.step), self.attempt, self.rate_scale)
+                    self._add(self.game.step(moment))
+                except NotFinite as e:
+                    self._roll_back(str(e))
+                    continue
+                self.step += 1
+                for average in self.averages.values():
+                    average.update(self.model, self.step)
+                if self.world.any(self.stop_asked):
+                    break
+                now = self.clock.elapsed()
+                if not self.world.leads:
+                    continue
+                if rows.due(now, self.step):
+                    self.write_row()
+                    rows.done(now, self.step)
+                if validations.due(now, self.step):
+                    self.validate()
+                    now = self._spent(validations, now)
+                if previews.due(now, self.step):
+                    self.preview()
+                    now = self._spent(previews, now)
+                if checkpoints.due(now, self.step):
+                    self.save()
+                    self._spent(checkpoints, now)
+        done = self.clock.finished(self.step)
+        if self.world.leads:
+            self._close(done)
+        self.world.barrier()
+        return "finished" if done else "stopped"
+
+    def _spent(self, timer: Timer, since: float) -> float:
+        """Notes what some work cost: it comes once more after the last step, so a timed budget keeps room for it."""
+        now = self.clock.elapsed()
+        timer.done(now, self.step, now - since)
+        self._costs[id(timer)] = now - since
+        self.clock.reserve = self.reserve + sum(self._costs.values())
+        return now
+
+    def _over(self) -> bool:
+        if self.clock.wants_knot(self.step):
+            at, progress, left = self.clock.measure(self.step) if self.world.leads else (0, 0.0, 0)
+            shared = self.world.agree([at, progress, left, self.clock.speed or 0.0])
+            self.clock.adopt((int(shared[0]), shared[1], int(shared[2])), shared[3] or None)
+        return self.clock.finished(self.step)
+
+    def _close(self, done: bool) -> None:
+        self.write_row()
+        if done:
+            with self.averaged():
+                step = Step(seed=derive_seed(self.options.seed, "finish"), index=self.step, progress=1.0,
+                            items=self.items, device=self.device)  # fmt: skip
+                with resting(self.model):
+                    self.model.finish(self._batches(), step)
+            self.validate(say=False)
+            self.preview()
+        self.save("finished" if done else "stopped")
+        self.journal.close()
+
+    def _batches(self, most: int = 20_000) -> Iterator[Batch]:
+        """Training items in order, without augmentation, for `finish`."""
+        split = self.dataset.train
+        stride = max(1, len(split) // split.items)
+        for index in (torch.arange(0, len(split), stride)[:most]).split(512):
+            yield arrange_batch(split.batch(index), self.plan, self.device)
+
+    @property
+    def items(self) -> int:
+        """Real items drawn so far."""
+        return self.game.items_before(self.step)
+
+    # -- numbers and pictures -------------------------------------------------------------------------------------
+
+    def _add(self, values: dict[str, float]) -> None:
+        for key, value in values.items():
+            total = self._sums.setdefault(key, [0.0, 0])
+            total[0] += value
+            total[1] += 1
+
+    def write_row(self) -> None:
+        """Means since the last row into the journal, and the status line."""
+        if not self._sums:
+            return
+        elapsed, progress = self.clock.elapsed(), self.clock.progress(self.step)
+        means = {k: s / n for k, (s, n) in self._sums.items()}
+        self._sums = {}
+        rates = {f"rate/{n}": p.rate(progress, self.rate_scale) for n, p in self.game.players.items()}
+        speed = self.items / max(elapsed, 1e-9)
+        self.journal.row(self.step, {"items": self.items, "seconds": round(elapsed, 3), "progress": progress, **means,
+                                     **rates, "items_per_second": speed})  # fmt: skip
+        losses = "  ".join(f"{k.removeprefix('loss/')} {v:.4g}" for k, v in means.items() if k.startswith("loss/"))
+        left = (elapsed - self.clock.base) * (1 / progress - 1) if progress > 0 else math.nan
+        if self.clock.timed and self.clock.seconds:
+            left = self.clock.seconds - elapsed
+        eta = "" if math.isnan(left) else f"  {duration(left)} left"
+        self.reporter.tick(f"{progress:4.0%}  step {self.step:,}  {losses}  {speed:,.0f} items/s{eta}")
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Inside, the model has its averaged weights, where an average is kept."""
+        average = self.averages.get("ema")
+        with average.applied(self.model) if average else nullcontext():
+            yield
+
+    def validate(self, say: bool = True) -> None:
+        """Measures the monitor; a new best is checkpointed at once."""
+        if self.monitor is None:
+            return
+        with self.averaged():
+            value = self.monitor.measure(self.model)
+        self.journal.row(self.step, {"seconds": round(self.clock.elapsed(), 3), "monitor": value})
+        if math.isfinite(value) and (self.best is None or value < self.best["value"]):
+            self.best = {"step": self.step, "value": value}
+            if say:
+                self.save()
+
+    def preview(self) -> None:
+        """Samples from fixed noise into samples/."""
+        with self.averaged():
+            draw_preview(
+                self.model, self.dataset, self.options.seed, self.device, self.run.samples / f"{self.step:08d}"
+            )
+
+    # -- what lasts -----------------------------------------------------------------------------------------------
+
+    def save(self, state: str = "running") -> None:
+        """A checkpoint and the status that goes with it. Raises Storage; earlier checkpoints then survive."""
+        if not self.world.leads:
+            return
+        weights = self.model.state_dict()
+        if not all(torch.isfinite(t).all() for t in weights.values() if t.is_floating_point()):
+            if state == "running":
+                return  # the next step will notice, in all processes, and roll back
+            raise Diverged(f"the weights are not finite after the last step, {self.step}: lower the learning rate")
+        tensors = {"model": weights, "optimizer": self.game.optimizer_state()}
+        tensors |= {name: average.state(self.model) for name, average in self.averages.items()}
+        cost = self.meter.read(self.items)
+        checkpoint.save(self.run, self.step, tensors, {
+            "items": self.items,
+            "attempt": self.attempt,
+            "rate_scale": self.rate_scale,
+            "best": self.best,
+            "clock": {"elapsed": self.clock.elapsed(), "knots": self.clock.knots, "replay": self.clock.replay},
+            "cost": cost,
+        })  # fmt: skip
+        if self.options.ema_post_hoc:
+            self._snapshot()
+        checkpoint.prune(self.run, self.options.keep, None if self.best is None else int(self.best["step"]))
+        self.run.set_status(state=state, step=self.step, items=self.items, progress=self.clock.progress(self.step),
+                            seconds=round(self.clock.elapsed(), 3), best=self.best, cost=cost,
+                            attempts=self.attempt)  # fmt: skip
+
+    def _snapshot(self) -> None:
+        """Keeps averages of two widths from ten moments of the run: any width can be put together from them later."""
+        folder = self.run.path / "snapshots"
+        taken = len(list(folder.glob("*"))) if folder.exists() else 0
+        if self.step and self.clock.progress(self.step) >= min(1.0, (taken + 1) / 10):
+            target = folder / f"{self.step:08d}"
+            target.mkdir(parents=True, exist_ok=True)
+            for s in POST_HOC_WIDTHS:
+                state = self.averages[f"ema-{s:.2f}"].state(self.model)
+                checkpoint.write_tensors(target / f"{s:.2f}.safetensors", state)
+
+    def restore(self, step: int, retry: bool = False) -> None:
+        """Takes up the checkpoint of `step`. retry: after a rollback, when attempt and rate are already new."""
+        state = checkpoint.read_state(self.run, step)
+        self.model.load_state_dict(checkpoint.read_tensors(self.run, step, "model"))
+        self.game.load_optimizer_state(checkpoint.read_tensors(self.run, step, "optimizer"))
+        for name, average in self.averages.items():
+            average.load(checkpoint.read_tensors(self.run, step, name))
+        self.step, self.best = step, state["best"]
+        if not retry:
+            self.attempt, self.rate_scale = state["attempt"], state["rate_scale"]
+            self.meter = Meter(self.device, state["cost"])
+        self._sums = {}
+
+    def _roll_back(self, what: str) -> None:
+        self.attempt += 1
+        if not self.options.guard or self.attempt > ATTEMPTS:
+            self.run.set_status(state="failed", error=f"{what} was not finite at step {self.step}")
+            raise Diverged(
+                f"{what} was not finite at step {self.step}"
+                + (f", {ATTEMPTS} times over" if self.options.guard else "")
+                + ": lower the learning rate, or look for values out of range in the data"
+            )
+        self.rate_scale *= 0.5
+        failed_at, back = self.step, self.run.checkpoints()[-1]
+        self.world.barrier()
+        self.restore(back, retry=True)
+        self.clock.rewind(back)
+        if self.world.leads:
+            self.run.cut_metrics(back)
+            self.journal.row(back, {"event": f"{what} was not finite at step {failed_at}", "attempt": self.attempt})
+        self.reporter.say(f"{what} was not finite at step {failed_at}: back to step {back}, rate x {self.rate_scale:g}")
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """Ctrl-C and SIGTERM end the loop after the present step; a second Ctrl-C interrupts at once."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def ask(number: int, frame: Any) -> None:
+            if self.stop_asked and number == signal.SIGINT:
+                raise KeyboardInterrupt
+            self.stop_asked = True
+
+        before = {s: signal.signal(s, ask) for s in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for s, handler in before.items():
+                signal.signal(s, handler)
