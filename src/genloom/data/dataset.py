@@ -16,8 +16,9 @@ from torch import Tensor
 
 from genloom.core import Batch, DataSpec, Field, Step
 from genloom.data.options import DataOptions
-from genloom.modalities.image import to_float
 from genloom.modalities.text import Tokenizer
+
+_SCALE, _ONE = np.float32(2 / 255), np.float32(1)
 
 
 @dataclass(frozen=True)
@@ -63,11 +64,19 @@ class Split(ABC):
 
 
 class ImageSplit(Split):
-    """Rows of a uint8 tensor (N, C, H, W) that several splits share; it may lie in a memory-mapped file."""
+    """Rows of a uint8 tensor (N, C, H, W) that several splits share; it may lie in a memory-mapped file.
+
+    Batches are gathered by numpy: a training step's few dozen rows are copied before threads would have started.
+    """
 
     def __init__(self, spec: DataSpec, images: Tensor, rows: Tensor, labels: Tensor | None) -> None:
-        self.spec, self._images, self._rows, self._labels = spec, images, rows, labels
-        self._whole = len(rows) == len(images) and bool((rows == torch.arange(len(rows))).all())
+        self.spec = spec
+        n, c, h, w = images.shape
+        stored = images if images.is_contiguous() else images.permute(0, 2, 3, 1)
+        self._shape, self._stored_HWC = (c, h, w), not images.is_contiguous()
+        self._flat = stored.view(n, -1).numpy()
+        self._rows = rows.numpy()
+        self._labels = None if labels is None else labels.numpy()[self._rows]
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -76,27 +85,38 @@ class ImageSplit(Split):
     def items(self) -> int:
         return len(self._rows)
 
+    def _gather(self, index: Tensor) -> tuple[np.ndarray, Batch]:
+        at = index.numpy()
+        batch = {} if self._labels is None else {"label": torch.from_numpy(self._labels[at])}
+        return self._flat[self._rows[at]], batch
+
+    def _images(self, flat: np.ndarray) -> Tensor:
+        """(B, bytes or floats of an image in stored order) -> (B, C, H, W)."""
+        c, h, w = self._shape
+        x = torch.from_numpy(flat)
+        return x.view(-1, h, w, c).permute(0, 3, 1, 2) if self._stored_HWC else x.view(-1, c, h, w)
+
     def raw(self, index: Tensor) -> Batch:
-        rows = index if self._whole else self._rows.index_select(0, index)
-        batch = {"image": self._images.index_select(0, rows)}
-        if self._labels is not None:
-            batch["label"] = self._labels.index_select(0, rows)
-        return batch
+        flat, batch = self._gather(index)
+        return {"image": self._images(flat), **batch}
 
     def batch(self, index: Tensor) -> Batch:
-        raw = self.raw(index)
-        return {**raw, "image": to_float(raw["image"])}
+        flat, batch = self._gather(index)
+        floats = flat.astype(np.float32)  # the arithmetic of `to_float`, bit for bit
+        floats *= _SCALE
+        floats -= _ONE
+        return {"image": self._images(floats), **batch}
 
     @property
     def labels(self) -> Tensor | None:
         """The class of every item, int64 (len,), or None."""
-        return None if self._labels is None else self._labels.index_select(0, self._rows)
+        return None if self._labels is None else torch.from_numpy(self._labels)
 
     def fingerprint(self) -> bytes:
-        digest = hashlib.sha256(repr(tuple(self._images.shape[1:])).encode())
-        digest.update(self._rows.numpy().tobytes())
+        digest = hashlib.sha256(repr(self._shape).encode())
+        digest.update(self._rows.data)
         if self._labels is not None:
-            digest.update(self._labels.index_select(0, self._rows).numpy().tobytes())
+            digest.update(self._labels.data)
         return digest.digest()
 
 
@@ -106,8 +126,8 @@ class TextSplit(Split):
     def __init__(self, spec: DataSpec, ids: Tensor) -> None:
         self.spec, self.ids = spec, ids
         self.length = spec["text"].shape[0]
-        # A view of all windows: one index_select then gathers a batch without building an index matrix.
-        self._windows = ids.unfold(0, self.length, 1)
+        # A view of all windows: a batch is gathered without building a matrix of indices.
+        self._windows = np.lib.stride_tricks.sliding_window_view(ids.numpy(), self.length)
 
     def __len__(self) -> int:
         return len(self._windows)
@@ -117,7 +137,7 @@ class TextSplit(Split):
         return len(self.ids) // self.length
 
     def raw(self, index: Tensor) -> Batch:
-        return {"text": self._windows.index_select(0, index).to(torch.int64)}
+        return {"text": torch.from_numpy(self._windows[index.numpy()].astype(np.int64))}
 
     def batch(self, index: Tensor) -> Batch:
         return self.raw(index)
