@@ -1,0 +1,210 @@
+"""GPT: the next token from all before it (Radford et al. 2018), as a transformer trained from scratch.
+
+    p(x_1 ... x_L) = prod_t p(x_t | start, x_1 ... x_{t-1})
+
+Differs from the paper: rotary positions instead of learnt ones, normalisation before each sub-layer and of queries and
+keys, squared ReLU, an untied head, logits softly capped, value embeddings, a table for pairs of tokens; see
+`genloom.nets.transformer`, where each has its source.
+
+A window of L tokens is preceded by a start symbol, so that all L of them are predicted: also the first, from the start
+symbol alone, which the network learns to mean "somewhere in a text". `nll` is the exact -log p of all L tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from genloom.core import (
+    Batch,
+    CanSample,
+    CanStream,
+    DataSpec,
+    HasLikelihood,
+    Loss,
+    Model,
+    Optimizer,
+    Phase,
+    Player,
+    Sampling,
+    Step,
+    the_item,
+)
+from genloom.core.capabilities import Callback
+from genloom.errors import BadData, BadValue
+from genloom.nets.transformer import Cache, Shape, Transformer
+from genloom.samplers import decoding
+
+
+@dataclass(frozen=True)
+class GPTConfig:
+    """width: of the residual stream, a multiple of 2 * heads; depth: blocks; heads: of each attention.
+
+    expansion: width of an MLP's hidden layer as a multiple of `width`.
+    values: how many of the last blocks add an embedding of the token to their attention's values.
+    pairs: rows of the table that embeds (previous token, token); 0 leaves it out, more pairs than rows share rows.
+    cap: the logits stay within (-cap, cap); 0 leaves them free.
+    dropout: share of each sub-layer's output that is dropped in training, for many epochs over little text.
+    optimizer: how it learns.
+    """
+
+    width: int = 128
+    depth: int = 4
+    heads: int = 4
+    expansion: int = 4
+    values: int = 2
+    pairs: int = 8192
+    cap: float = 15.0
+    dropout: float = 0.0
+    optimizer: Optimizer = Optimizer(
+        name="muon",
+        lr=2e-3,
+        muon_lr=0.025,
+        muon_skips=("network.head.*",),
+        betas=(0.9, 0.99),
+        clip=0.0,
+        warmup=0.03,
+        hold=0.3,
+    )
+
+
+class GPT(Model, CanSample, CanStream, HasLikelihood):
+    """A causal transformer language model."""
+
+    Config = GPTConfig
+    citation = """@techreport{radford2018improving,
+  title = {Improving Language Understanding by Generative Pre-Training},
+  author = {Radford, Alec and Narasimhan, Karthik and Salimans, Tim and Sutskever, Ilya},
+  institution = {OpenAI},
+  year = {2018},
+}"""
+    kind: ClassVar[Literal["exact", "bound", "estimate"]] = "exact"
+
+    def __init__(self, config: GPTConfig, spec: DataSpec, given: Mapping[str, Model] = {}) -> None:
+        nn.Module.__init__(self)
+        self.config, self.spec = config, spec
+        self.item, field = the_item(spec, "text", "gpt")
+        (self.context,), self.vocabulary = field.shape, field.vocabulary
+        if self.context < 2 or self.vocabulary < 1:
+            raise BadData(
+                f"gpt needs windows of at least 2 tokens and a vocabulary, got {self.context} tokens of "
+                f"{self.vocabulary} kinds: raise data.context"
+            )
+        if config.width % (2 * config.heads):
+            raise BadValue(
+                f"config.width must be a multiple of 2 * config.heads = {2 * config.heads}, got {config.width}"
+            )
+        self.start = self.vocabulary  # the start symbol: an id that is never predicted
+        self.network = Transformer(
+            Shape(
+                vocabulary=self.vocabulary + 1, outputs=self.vocabulary, context=self.context, width=config.width,
+                depth=config.depth, heads=config.heads, expansion=config.expansion, values=config.values,
+                pairs=config.pairs, cap=config.cap, dropout=config.dropout,
+            )
+        )  # fmt: skip
+
+    def players(self) -> tuple[Player, ...]:
+        return (Player("network", ("network.*",), self.config.optimizer),)
+
+    def phases(self) -> tuple[Phase, ...]:
+        return (Phase("predict", "network"),)
+
+    def loss(self, phase: Phase, batch: Batch, step: Step) -> Loss:
+        """The mean of -log p(x_t | x_<t) over all tokens, in nats."""
+        return Loss(self._surprise(batch[self.item]).mean())
+
+    def _begun(self, ids_BL: Tensor) -> Tensor:
+        """The start symbol before the ids, (B, 1 + L)."""
+        return F.pad(ids_BL, (1, 0), value=self.start)
+
+    def _surprise(self, ids_BL: Tensor) -> Tensor:
+        """-log p(x_t | x_<t) of every token, in nats, (B, L)."""
+        logits_BLV = self.network(self._begun(ids_BL[:, :-1]))
+        return F.cross_entropy(logits_BLV.flatten(0, 1), ids_BL.flatten(), reduction="none").view(ids_BL.shape)
+
+    @torch.no_grad()
+    def nll(self, batch: Batch, *, generator: torch.Generator) -> Tensor:
+        """-log p(x_1 ... x_L) in nats, (B,): the sum over all L tokens, the first included. Exact; draws nothing."""
+        ids_BL = batch[self.item]
+        rows = max(1, 2**25 // (self.context * self.vocabulary))  # logits of at most 128 MB at a time
+        return torch.cat([ids_BL.new_zeros(0, dtype=torch.float32)] + [
+            self._surprise(part).sum(1) for part in ids_BL.split(rows) if len(part)
+        ])  # fmt: skip
+
+    @torch.no_grad()
+    def sample(
+        self,
+        n: int,
+        *,
+        condition: Batch | None = None,
+        options: Sampling = Sampling(),
+        generator: torch.Generator,
+        callback: Callback | None = None,
+    ) -> Batch:
+        """n texts (n, P + N): the prompts of P tokens in `condition`, or nothing, and N = options.length new tokens, by
+        default as many as an item holds. Any length is allowed; see `visible` for what is looked at."""
+        decoding.check(options)
+        device = self.network.head.weight.device
+        prompt_BL = (condition or {}).get(self.item, torch.zeros(n, 0, dtype=torch.int64)).to(device)
+        self._check_prompt(prompt_BL, n)
+        length, ids_BL = options.length or self.context, prompt_BL
+        if n:
+            for i, token_B in enumerate(self._continue(prompt_BL, length, options, generator)):
+                ids_BL = torch.cat((ids_BL, token_B[:, None]), 1)
+                if callback is not None:
+                    callback({"i": i, "of": length, "x": ids_BL})
+            return {self.item: ids_BL}
+        return {self.item: ids_BL.new_zeros(0, prompt_BL.shape[1] + length)}
+
+    @torch.no_grad()
+    def stream(self, prompt: Tensor, *, options: Sampling = Sampling(), generator: torch.Generator) -> Iterator[Tensor]:
+        """What `sample` would write after this prompt (P,) alone, token by token."""
+        decoding.check(options)
+        prompt_BL = prompt[None].to(self.network.head.weight.device)
+        self._check_prompt(prompt_BL, 1)
+        for token_B in self._continue(prompt_BL, options.length or self.context, options, generator):
+            yield token_B[0]
+
+    def _check_prompt(self, ids_BL: Tensor, n: int) -> None:
+        if ids_BL.ndim != 2 or len(ids_BL) != n:
+            raise BadValue(
+                f"expected prompts of shape ({n}, tokens), got {tuple(ids_BL.shape)}: give one for each text"
+            )
+        if ids_BL.numel() and not 0 <= int(ids_BL.min()) <= int(ids_BL.max()) < self.vocabulary:
+            raise BadValue(
+                f"expected prompt ids from 0 to {self.vocabulary - 1}, got {int(ids_BL.min())} to {int(ids_BL.max())}: "
+                "encode the prompt with the run's own tokenizer"
+            )
+
+    def visible(self, t: int) -> int:
+        """The first token that is looked at when token t (counted from 0) is predicted.
+
+        0 as long as everything fits into the window of start symbol and L - 1 tokens; later the window jumps ahead by
+        L // 2 whenever it is full, and is read anew: so a text of any length depends only on its tokens, not on which
+        of them were a prompt, and each position is seen as in training.
+        """
+        hop = self.context // 2
+        return max(0, -(-(t - self.context + 1) // hop) * hop)
+
+    def _continue(
+        self, prompt_BL: Tensor, length: int, options: Sampling, generator: torch.Generator
+    ) -> Iterator[Tensor]:
+        """`length` new tokens (B,), one position at a time, with a cache of keys and values."""
+        known = prompt_BL.shape[1]
+        ids_BL = F.pad(prompt_BL, (0, length))
+        cache: Cache | None = None
+        first = -1
+        for t in range(known, known + length):
+            if cache is None or self.visible(t) != first:
+                first = self.visible(t)
+                cache = self.network.cache(len(ids_BL))
+                fresh = self._begun(ids_BL[:, first:t])
+            else:
+                fresh = ids_BL[:, t - 1 : t]
+            ids_BL[:, t] = decoding.next_token(self.network(fresh, cache)[:, -1], options, generator)
+            yield ids_BL[:, t]

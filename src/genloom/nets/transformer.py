@@ -1,0 +1,210 @@
+"""A causal transformer over token ids, written out (Vaswani et al. 2017, arXiv:1706.03762), with the changes that small
+models gain most from, each a switch of `Shape`:
+
+rotary positions (Su et al. 2021, arXiv:2104.09864); normalised queries and keys (Henry et al. 2020, arXiv:2010.04245);
+squared ReLU (So et al. 2021, arXiv:2109.08668); value embeddings (Zhou et al. 2024, arXiv:2410.17897; here a table
+per layer); a table of embeddings for pairs of tokens; logits softly capped (Gemma 2, arXiv:2408.00118).
+
+Dimensions: B batch, L new positions, T positions seen so far and new, H heads, K width of a head, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+@dataclass(frozen=True)
+class Shape:
+    """vocabulary: ids a position may hold; outputs: ids it may predict; context: most positions; width, depth, heads:
+    of the network; expansion: width of an MLP's hidden layer over `width`; values: layers (counted from the last) with
+    value embeddings; pairs: rows of the pair table, 0 for none (pairs are hashed where there are more); cap: bound of
+    the logits, 0 for none; dropout: share of activations dropped after every sub-layer."""
+
+    vocabulary: int
+    outputs: int
+    context: int
+    width: int = 256
+    depth: int = 6
+    heads: int = 4
+    expansion: int = 4
+    values: int = 2
+    pairs: int = 8192
+    cap: float = 15.0
+    dropout: float = 0.0
+
+
+def norm(x: Tensor) -> Tensor:
+    """x centred and divided by its spread over the last dimension, without parameters.
+
+    RMSNorm (arXiv:1910.07467) leaves out the centring, but PyTorch has no CPU kernel of its own for it: forward and
+    backward took three to six times as long there (8,192 rows of 256).
+    """
+    return F.layer_norm(x, (x.shape[-1],))
+
+
+class _SquaredReLU(torch.autograd.Function):
+    """relu(x)^2 with one saved tensor and two products backward; autograd's own form takes half as long again."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        r = x.relu()
+        ctx.save_for_backward(r)
+        return r * r
+
+    @staticmethod
+    def backward(ctx: Any, *grad: Tensor) -> Tensor:
+        (r,) = ctx.saved_tensors
+        return grad[0] * r * 2
+
+
+def rotary(context: int, width: int, base: float = 10_000.0) -> tuple[Tensor, Tensor]:
+    """Cosines and sines (context, 1, width) for `rotate` (arXiv:2104.09864 eq. 34): the angle of pair i at position t
+    is t * base^(-2i / width); a pair is a component of the first half and the one half a width further."""
+    angle = torch.arange(context)[:, None] * base ** (-torch.arange(0, width, 2) / width)
+    cos, sin = angle.cos(), angle.sin()
+    return torch.cat((cos, cos), -1)[:, None], torch.cat((-sin, sin), -1)[:, None]
+
+
+def rotate(x_BLHK: Tensor, cos_L1K: Tensor, sin_L1K: Tensor) -> Tensor:
+    """Queries or keys turned by their position's angles."""
+    return x_BLHK * cos_L1K + x_BLHK.roll(x_BLHK.shape[-1] // 2, -1) * sin_L1K
+
+
+class Cache:
+    """Keys and values of the positions already seen, in memory taken once. `length`: how many there are."""
+
+    def __init__(self, shape: Shape, batch: int, device: torch.device, dtype: torch.dtype = torch.float32) -> None:
+        size = (shape.depth, batch, shape.heads, shape.context, shape.width // shape.heads)
+        self.keys = torch.zeros(size, device=device, dtype=dtype)
+        self.values = torch.zeros(size, device=device, dtype=dtype)
+        self.last = torch.zeros(batch, 1, device=device, dtype=torch.int64)
+        self.length = 0
+
+    def extend(self, layer: int, k_BHLK: Tensor, v_BHLK: Tensor) -> tuple[Tensor, Tensor]:
+        """Stores new positions of a layer; returns all keys and values up to them, (B, H, T, K) each."""
+        start, stop = self.length, self.length + k_BHLK.shape[2]
+        self.keys[layer, :, :, start:stop] = k_BHLK
+        self.values[layer, :, :, start:stop] = v_BHLK
+        return self.keys[layer, :, :, :stop], self.values[layer, :, :, :stop]
+
+
+def attention(q_BHLK: Tensor, k_BHTK: Tensor, v_BHTK: Tensor, mask_LT: Tensor) -> Tensor:
+    """softmax(q k' / sqrt(K) + mask) v (arXiv:1706.03762 eq. 1). mask: 0 where a position may look, else -inf.
+
+    Written out on the CPU, where the backward pass of PyTorch's fused attention takes two to four times as long for
+    sequences of a few hundred; elsewhere fused.
+    """
+    scale = q_BHLK.shape[-1] ** -0.5
+    if q_BHLK.device.type != "cpu":
+        return F.scaled_dot_product_attention(q_BHLK, k_BHTK, v_BHTK, attn_mask=mask_LT.to(q_BHLK.dtype), scale=scale)
+    q, k, v = (x.flatten(0, 1) for x in (q_BHLK, k_BHTK, v_BHTK))
+    scores = torch.baddbmm(mask_LT.to(q.dtype), q, k.transpose(1, 2), alpha=scale)
+    return torch.bmm(scores.softmax(-1).to(v.dtype), v).view_as(q_BHLK)
+
+
+class Block(nn.Module):
+    """Attention and MLP, each on the normalised stream and added back to it."""
+
+    def __init__(self, shape: Shape, with_values: bool) -> None:
+        super().__init__()
+        d, self.heads = shape.width, shape.heads
+        self.query = nn.Linear(d, d, bias=False)
+        self.key = nn.Linear(d, d, bias=False)
+        self.value = nn.Linear(d, d, bias=False)
+        self.out = nn.Linear(d, d, bias=False)
+        self.up = nn.Linear(d, shape.expansion * d, bias=False)
+        self.down = nn.Linear(shape.expansion * d, d, bias=False)
+        self.table = nn.Embedding(shape.vocabulary, d) if with_values else None
+        self.gain = nn.Parameter(torch.full((shape.heads,), 1.5))  # of normalised queries: sharper attention
+        self.mix = nn.Parameter(torch.tensor([1.0, 0.0]))  # of the stream and of the embeddings it began with
+        self.dropout = nn.Dropout(shape.dropout)
+        for linear in (self.query, self.key, self.value, self.up):
+            nn.init.uniform_(linear.weight, -math.sqrt(3 / d), math.sqrt(3 / d))
+        nn.init.zeros_(self.out.weight)  # every block begins as the identity
+        nn.init.zeros_(self.down.weight)
+        if self.table is not None:
+            nn.init.zeros_(self.table.weight)
+
+    def forward(
+        self, x: Tensor, x0: Tensor, ids_BL: Tensor, turn: tuple[Tensor, Tensor], mask_LT: Tensor,
+        cache: Cache | None, layer: int,
+    ) -> Tensor:  # fmt: skip
+        x = x * self.mix[0] + x0 * self.mix[1]
+        h = norm(x)
+        heads = (*h.shape[:2], self.heads, -1)
+        q = rotate(norm(self.query(h).view(heads)), *turn) * self.gain[:, None].to(turn[0].dtype)
+        k = rotate(norm(self.key(h).view(heads)), *turn)
+        v = self.value(h)
+        if self.table is not None:
+            v = v + self.table(ids_BL).to(v.dtype)
+        q, k, v = (t.transpose(1, 2) for t in (q, k, v.view(heads)))
+        if cache is not None:
+            k, v = cache.extend(layer, k, v)
+        y = attention(q, k, v, mask_LT).transpose(1, 2).flatten(2)
+        x = x + self.dropout(self.out(y))
+        return x + self.dropout(self.down(_SquaredReLU.apply(self.up(norm(x)))))
+
+
+class Transformer(nn.Module):
+    """Token ids (B, L) -> logits (B, L, outputs): what may follow each position, seen everything up to it."""
+
+    cos: Tensor
+    sin: Tensor
+    mask: Tensor
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.shape = shape
+        self.embedding = nn.Embedding(shape.vocabulary, shape.width)
+        self.pairs = nn.Embedding(min(shape.pairs, shape.vocabulary**2), shape.width) if shape.pairs else None
+        self.blocks = nn.ModuleList(Block(shape, i >= shape.depth - shape.values) for i in range(shape.depth))
+        self.head = nn.Linear(shape.width, shape.outputs, bias=False)
+        nn.init.normal_(self.embedding.weight, std=0.02)  # small: the norm after it makes the rate relatively large
+        if self.pairs is not None:
+            nn.init.zeros_(self.pairs.weight)
+        nn.init.zeros_(self.head.weight)
+        cos, sin = rotary(shape.context, shape.width // shape.heads)
+        self.register_buffer("cos", cos, persistent=False)
+        self.register_buffer("sin", sin, persistent=False)
+        mask = torch.full((shape.context, shape.context), float("-inf")).triu(1)
+        self.register_buffer("mask", mask, persistent=False)
+
+    def cache(self, batch: int) -> Cache:
+        """Empty memory for `batch` sequences."""
+        return Cache(self.shape, batch, self.embedding.weight.device)
+
+    def forward(self, ids_BL: Tensor, cache: Cache | None = None) -> Tensor:
+        """Logits in fp32. With a cache, `ids_BL` continue what it holds, and are added to it."""
+        start = cache.length if cache is not None else 0
+        stop = start + ids_BL.shape[1]
+        x = self.embedding(ids_BL)
+        if self.pairs is not None:
+            first = cache.last if cache is not None and start else ids_BL[:, :1]
+            rows = self._pair(torch.cat((first, ids_BL[:, :-1]), 1), ids_BL)
+            x = x + self.pairs(rows)
+        x = x0 = norm(x)
+        dtype = torch.get_autocast_dtype(x.device.type) if torch.is_autocast_enabled(x.device.type) else x.dtype
+        turn = self.cos[start:stop].to(dtype), self.sin[start:stop].to(dtype)
+        mask = self.mask[start:stop, :stop]
+        for i, block in enumerate(self.blocks):
+            x = block(x, x0, ids_BL, turn, mask, cache, i)
+        if cache is not None:
+            cache.length, cache.last = stop, ids_BL[:, -1:]
+        logits: Tensor = self.head(norm(x)).float()
+        cap = self.shape.cap
+        return cap * torch.tanh(logits / cap) if cap else logits
+
+    def _pair(self, before: Tensor, ids: Tensor) -> Tensor:
+        """The row of each pair in the table: its own where all fit, otherwise a hash."""
+        pair = before * self.shape.vocabulary + ids
+        rows = self.pairs.num_embeddings if self.pairs is not None else 1
+        if self.shape.vocabulary**2 <= rows:
+            return pair
+        mixed = (pair * 2_654_435_761) & 0xFFFFFFFF  # Knuth's multiplicative hash: neighbours land far apart
+        return (mixed ^ (mixed >> 15)) % rows

@@ -1,0 +1,41 @@
+"""Recipes of autoregressive models."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from genloom.data.options import DataOptions
+from genloom.engine.options import TrainOptions
+from genloom.models.autoregressive.gpt import GPTConfig
+from genloom.recipes.registry import Recipe, recipe
+
+
+@recipe(
+    "gpt",
+    "a language model of characters, bytes or subwords, trained from scratch; minutes on a CPU",
+    sizes=("nano", "small", "base"),
+    smoke={
+        "train.budget": "30steps",
+        "train.batch": 8,
+        "train.precision": "fp32",
+        "data.context": 64,
+        "data.limit": 512,
+        "config.width": 64,
+        "config.depth": 2,
+        "config.heads": 2,
+        "config.pairs": 1024,
+    },
+)
+def gpt(size: str = "nano") -> Recipe:
+    """nano: 4 blocks of width 128, for 1 to 5 minutes on a CPU; small: 6 of 256, from half an hour; base: 12 of 512, for
+    a GPU. Updates of at least 4,096 tokens, which is what Muon needs."""
+    config = GPTConfig()
+    data = DataOptions(source="python-stdlib", tokenizer="char", context=128)
+    train = TrainOptions(budget="3m", batch=32)
+    if size == "small":
+        config = replace(config, width=256, depth=6)
+        data, train = replace(data, context=256), replace(train, budget="1h")
+    if size == "base":
+        config = replace(config, width=512, depth=12, heads=8, pairs=32_768)
+        data, train = replace(data, context=512), replace(train, budget="2h", batch=64)
+    return Recipe("gpt", config, data, train)
