@@ -128,7 +128,7 @@ def choose(
         except (ValueError, TypeError, OSError):
             memory.unlink(missing_ok=True)
     allowance = min(6.0, 0.03 * budget_seconds if budget_seconds else 6.0)
-    plan = _race(model, play, plans, allowance / len(plans), device)
+    plan = _race(model, play, plans, allowance, device)
     patient = options.compile == "auto" and not second_order and (budget_seconds or 0) > 1800
     if patient and (device.type == "cuda" or shutil.which("c++") or shutil.which("g++")):
         plan = _try_compiled(model, play, plan, device)
@@ -144,7 +144,10 @@ def _race(model: Model, play: Play, plans: list[Plan], seconds: float, device: t
     original = copy.deepcopy(model)
     reference: Tensor | None = None
     times: list[tuple[float, Plan]] = []
-    for plan in plans:
+    begun = time.perf_counter()
+    for tried, plan in enumerate(plans):
+        if tried and time.perf_counter() - begun > seconds:
+            break  # steps so slow, or a budget so short, that trying more would cost more than it could win
         trial = copy.deepcopy(original)
         arrange(trial, plan)
         started = time.perf_counter()
@@ -164,7 +167,7 @@ def _race(model: Model, play: Play, plans: list[Plan], seconds: float, device: t
                 torch.cuda.synchronize()
             now = time.perf_counter()
             fastest = min(fastest, now - before)
-            if now - started > seconds:
+            if now - started > seconds / len(plans):
                 break
         times.append((fastest, plan))
     if not times:

@@ -310,7 +310,7 @@ def _clock(
         return Clock(total=total, elapsed=elapsed, started=started)
     # fitting a prior and the last samples take their time out of the budget too
     finishes = type(model).finish is not Model.finish
-    reserve = min(15.0, budget.amount * (0.05 if finishes else 0.01))
+    reserve = min(15.0, max(min(3.0, 0.3 * budget.amount), 0.05 * budget.amount)) if finishes else 0.01 * budget.amount
     knots = [k for k in state["clock"]["knots"] if k[0] <= found[-1]] if state else None
     return Clock(seconds=budget.amount, reserve=reserve, knots=knots, elapsed=elapsed, started=started)
 

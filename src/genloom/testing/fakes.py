@@ -1,0 +1,44 @@
+"""Small data sets made from nothing, in which there is something to learn: for conformance checks and tests."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from genloom.core import Field
+from genloom.data.dataset import Card, Dataset, TextSplit, image_dataset, narrow
+from genloom.data.options import DataOptions
+from genloom.modalities.text import CharTokenizer, encode_tensor
+
+CARD = Card("made up", "genloom.testing", "CC0-1.0", "@misc{none}", "as many as asked for")
+
+
+def fake_images(n: int = 96, shape: tuple[int, int, int] = (1, 16, 16), classes: int = 2, seed: int = 0) -> Dataset:
+    """n images uint8 (C, H, W), bright on dark: class 0 has a wide bar, class 1 a tall one, at places that vary.
+
+    classes=0 leaves the labels out. A third of the items each go to validation and test.
+    """
+    c, h, w = shape
+    g = torch.Generator().manual_seed(seed)
+    labels = torch.arange(n) % max(classes, 1)
+    images = torch.randint(0, 24, (n, c, h, w), generator=g)
+    for i in range(n):
+        y, x = (int(torch.randint(max(1, s // 2), (1,), generator=g)) for s in (h, w))
+        tall, wide = (max(2, h // 2), max(1, w // 6)) if labels[i] else (max(1, h // 6), max(2, w // 2))
+        images[i, :, y : y + tall, x : x + wide] = 230
+    third = n // 3
+    rows = (torch.arange(2 * third, n), torch.arange(third), torch.arange(third, 2 * third))
+    names = tuple(f"bar{i}" for i in range(classes))
+    options = DataOptions(source="fake", labels=classes > 0)
+    return image_dataset("fake", options, images.to(torch.uint8), labels if classes else None, names, rows, CARD, [])
+
+
+def fake_text(context: int = 16, repeats: int = 40) -> Dataset:
+    """Characters of a sentence that repeats itself, in windows of `context`."""
+    sentence = "the quick brown fox jumps over the lazy dog and the dog sleeps on. "
+    tokenizer = CharTokenizer.learn(sentence)
+    ids: Tensor = narrow(encode_tensor(tokenizer, sentence * repeats), tokenizer.size)
+    spec = {"text": Field("text", (context,), vocabulary=tokenizer.size)}
+    parts = [TextSplit(spec, part) for part in (ids, ids[: len(ids) // 4], ids[len(ids) // 4 : len(ids) // 2])]
+    options = DataOptions(source="fake", context=context)
+    return Dataset("fake", options, spec, parts[0], parts[1], parts[2], tokenizer, CARD, "0" * 64)
