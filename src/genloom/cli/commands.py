@@ -31,7 +31,7 @@ def sample(parsed: Parsed) -> Any:
     given = _given(parsed, *keys)
     run = parsed.words[0]
     if "out" in parsed.values or parsed.on("json"):
-        return verb.sample(run, **given, out=parsed.values.get("out"))
+        return verb.sample(run, **given, **_given(parsed, "out"))
     loaded = verb.open_run(run, runs=str(given.get("runs", "runs")), raw=bool(given.get("raw", False)))
     if verb.streams(loaded) and given.get("n", 1) == 1:
         for piece in verb.stream(loaded, **{k: v for k, v in given.items() if k not in ("n", "runs", "raw")}):

@@ -84,6 +84,8 @@ def shown(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, tuple | list):
+        if not value:
+            return "()"
         nested = any(isinstance(v, tuple | list) for v in value)
         return json.dumps(value) if nested else ",".join(map(shown, value))
     return f"{value:g}" if isinstance(value, float) else str(value)
@@ -209,7 +211,7 @@ def _json(value: Any) -> Any:
     return _loads(value) if isinstance(value, str) else value
 
 
-def resolve(name: str, paths: Iterable[str], flags: Iterable[str] = (), see: str = "") -> str:
+def resolve(name: str, paths: Iterable[str], flags: Iterable[str] = (), see: str = "", prefix: str = "") -> str:
     """The full dotted path that `name` means: itself, or the one path that ends in it after a dot.
 
     Raises NotFound with the nearest paths (and `flags`, names that are no fields), BadValue where several fit.
@@ -222,21 +224,27 @@ def resolve(name: str, paths: Iterable[str], flags: Iterable[str] = (), see: str
     if len(shortest) == 1:
         return shortest[0]
     if shortest:
-        raise BadValue(f"--{name} could mean {' or '.join('--' + p for p in shortest)}: write one of them")
+        raise BadValue(
+            f"--{prefix}{name} could mean {' or '.join(f'--{prefix}{p}' for p in shortest)}: write one of them"
+        )
     by_form = {form: p for p in paths for form in (p, p.partition(".")[2], p.rpartition(".")[2])}
-    near = list(dict.fromkeys(by_form.get(n, n) for n in nearest(name, [*by_form, *flags])))
+    near = list(dict.fromkeys(prefix + by_form[n] if n in by_form else n for n in nearest(name, [*by_form, *flags])))
     help_ = f"did you mean {' or '.join('--' + n for n in near)}?" if near else "no field or flag has a similar name"
-    raise NotFound(f"unknown field --{name}: {help_}" + (f" (see `{see}`)" if see else ""))
+    raise NotFound(f"unknown field --{prefix}{name}: {help_}" + (f" (see `{see}`)" if see else ""))
 
 
-def override(config: T, values: Mapping[str, Any], flags: Iterable[str] = (), see: str = "") -> T:
-    """`config` with leaves replaced: {"config.width": 64, "optimizer.lr": "1e-3"}; texts are parsed by annotation."""
+def override(config: T, values: Mapping[str, Any], flags: Iterable[str] = (), see: str = "", prefix: str = "") -> T:
+    """`config` with leaves replaced: {"config.width": 64, "optimizer.lr": "1e-3"}; texts are parsed by annotation.
+
+    flags: other names to offer where a field is unknown; prefix: what errors put before a name.
+    Raises NotFound with the nearest names, BadValue saying what was expected.
+    """
     infos = {info.path: info for info in leaves(config)}
     chosen: dict[str, tuple[str, Any]] = {}
     for name, value in values.items():
-        path = resolve(name, infos, flags, see)
+        path = resolve(name, infos, flags, see, prefix)
         value = True if value is None and infos[path].type is bool else value
-        parsed = parse(infos[path].type, value, f"--{path}")
+        parsed = parse(infos[path].type, value, f"--{prefix}{path}")
         if path in chosen and chosen[path][1] != parsed:
             raise BadValue(f"--{path} is given twice, as --{chosen[path][0]} and as --{name}: keep one")
         chosen[path] = (name, parsed)

@@ -7,7 +7,7 @@ entries name a module whose import registers recipes, a recipe function, or a fu
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -118,14 +118,15 @@ def get(name: str, size: str | None = None) -> Recipe:
     return found.build(size=size)
 
 
-def override(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:
+def override(recipe: Recipe, values: Mapping[str, Any], flags: Iterable[str] = (), see: str = "") -> Recipe:
     """`recipe` with fields replaced by dotted name: {"config.width": 64, "optimizer.lr": "1e-3"}.
 
+    flags: other names to offer where a field is unknown; see: the command that lists them all.
     Raises NotFound with the nearest fields, BadValue saying what was expected.
     """
     if "model" in values:
         raise BadValue("--model cannot be changed: choose another recipe (see `genloom recipes`)")
-    return fields.override(recipe, values)
+    return fields.override(recipe, values, flags, see)
 
 
 def smoke(entry: Entry, size: str | None = None) -> Recipe:

@@ -1,0 +1,166 @@
+"""`genloom runs`, `recipes` and `data`: what there is."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from genloom.errors import GenloomError
+from genloom.verbs.places import check_out
+from genloom.verbs.results import Facts, Picture, Table, size_text
+from genloom.verbs.sample import AnyRun, find_run
+
+
+def runs(runs: str | Path = "runs") -> Table:
+    """All runs of a folder, oldest name first: state, recipe, data, how far, how good."""
+    from genloom.runs import list_runs
+
+    rows = []
+    for found in list_runs(runs):
+        try:
+            config, status = found.config, found.status
+        except GenloomError as error:
+            rows.append((found.name, f"damaged: {error}", None, None, None, None, None))
+            continue
+        best = status.get("best") or {}
+        data = (config.get("data") or {}).get("source")
+        state, seconds = state_of(found), status.get("seconds")
+        rows.append((found.name, state, config.get("recipe"), data, status.get("step"), seconds, best.get("value")))
+    columns = ("run", "state", "recipe", "data", "step", "seconds", "best monitor")
+    empty = () if rows else (f"no runs under {runs} yet; `genloom train RECIPE` makes one",)
+    return Table("runs", columns, tuple(rows), empty)
+
+
+def state_of(run: Any) -> str:
+    """The state in status.json, except that a "running" run whose process has died is "interrupted"."""
+    state = str(run.status.get("state", "?"))
+    if state not in ("running", "new"):
+        return state
+    try:
+        with run.lock():
+            return "interrupted"
+    except GenloomError:  # somebody holds the lock, or the folder is not ours to lock
+        return state
+
+
+def run(run: AnyRun, runs: str | Path = "runs") -> Facts:
+    """One run: configuration, state, cost, newest numbers, files, and its newest preview in a notebook."""
+    found = find_run(run, runs)
+    config, status, rows = found.config, found.status, found.metrics()
+    previews = sorted(found.samples.glob("[0-9]*.png"))
+    cost = status.get("cost") or {}
+    last: dict[str, Any] = {}
+    for row in rows:
+        last |= row
+    facts: list[tuple[str, Any]] = [
+        ("state", state_of(found)),
+        ("recipe", config.get("recipe")),
+        ("data", (config.get("data") or {}).get("source")),
+        ("budget", (config.get("train") or {}).get("budget")),
+        ("seed", (config.get("train") or {}).get("seed")),
+        ("step", status.get("step")),
+        ("items", status.get("items")),
+        ("seconds", status.get("seconds")),
+        *((f"last {k}", v) for k, v in last.items() if k.startswith("loss/") or k == "monitor"),
+        ("checkpoints", ", ".join(map(str, found.checkpoints()))),
+        ("preview", str(previews[-1]) if previews else None),
+        ("peak memory", size_text(cost["peak_memory_bytes"]) if "peak_memory_bytes" in cost else None),
+    ]
+    data = {"run": str(found.path), "config": config, "status": status, "last": last}
+    shown = tuple((k, v) for k, v in facts if v not in (None, ""))
+    return Facts(str(found.path), shown, data, picture=previews[-1].read_bytes() if previews else None)
+
+
+def recipes(recipe: str | None = None, size: str | None = None) -> Table:
+    """All recipes with what they are for; or one recipe's fields with their values and meaning."""
+    from genloom.recipes import fields, registry
+
+    if recipe is None:
+        rows = [(e.name, ", ".join(e.sizes) or None, e.build().model, e.summary) for e in registry.entries()]
+        notes = tuple(f"recipe {name} could not be loaded: {reason}" for name, reason in registry.broken.items())
+        return Table("recipes", ("recipe", "sizes", "model", "summary"), tuple(rows), notes)
+    entry, built = registry.entry(recipe), registry.get(recipe, size)
+    infos = [i for i in fields.leaves(built) if i.path != "model"]
+    shown = tuple((i.path, fields.shown(i.value), fields.type_name(i.type), i.help) for i in infos)
+    more = {"recipe": entry.name, "summary": entry.summary, "sizes": list(entry.sizes), "model": built.model}
+    note = f"{entry.name}: {entry.summary}. Change a field with --FIELD VALUE, as in --{infos[0].path} {shown[0][1]}."
+    return Table("fields", ("field", "value", "type", "meaning"), shown, ("", note), more)
+
+
+def data(
+    data: str | Path | None = None,
+    out: str | Path | None = None,
+    strict: bool = False,
+    *,
+    overrides: Mapping[str, Any] | None = None,
+    **fields: Any,
+) -> Table | Facts | Picture:
+    """The built-in data sets; or one data set (a name or a path): counts, shapes, choices that were made, its card.
+
+    out: writes a grid of 64 of its images there. overrides, fields: options of the data, by name (size=64).
+    """
+    from genloom import data as sets
+
+    if data is None:
+        cards = sets.catalogue()
+        rows = tuple((name, c.modality, c.items, c.licence, c.source) for name, c in cards.items())
+        note = "Or your own: a folder of images (sub-folders are classes), a .npy or .npz array, a text file."
+        return Table("data", ("name", "modality", "items", "licence", "where"), rows, ("", note))
+    place = None if out is None else check_out(out, "image", folder=False)
+    return _show(os.fspath(data), place, strict, {**(overrides or {}), **fields})
+
+
+def data_options(source: str, values: Mapping[str, Any]) -> Any:
+    """DataOptions for a source with some fields replaced, "size" or "data.size"."""
+    from genloom.data.options import DataOptions
+    from genloom.recipes import fields
+
+    short = {k.removeprefix("data."): v for k, v in values.items()}
+    return fields.override(DataOptions(source=source), short, prefix="data.", see="genloom data --help")
+
+
+def _show(source: str, place: Path | None, strict: bool, values: Mapping[str, Any]) -> Facts:
+    import torch
+
+    from genloom import data as sets
+    from genloom.engine.preview import item_field
+    from genloom.modalities import image, text
+
+    found = sets.load(data_options(source, {**values, **({"strict": True} if strict else {})}))
+    name, modality = item_field(found.spec)
+    facts: list[tuple[str, Any]] = [
+        ("title", found.card.title),
+        ("items", f"{found.train.items:,} train, {found.validation.items:,} validation, {found.test.items:,} test"),
+        *((f"field {k}", _describe(f)) for k, f in found.spec.items()),
+        ("source", found.card.source),
+        ("licence", found.card.licence),
+        ("digest", found.digest[:16]),
+    ]
+    chosen = torch.linspace(0, len(found.train) - 1, min(64, len(found.train))).long()
+    notes, png = found.notes, None
+    if modality == "image":
+        shown = found.train.raw(chosen)[name]
+        png = image.png(image.grid(shown))
+        if place is not None:
+            image.save(shown, place)
+            facts.append(("picture", str(place)))
+    elif found.tokenizer is not None:
+        begin = text.to_texts(found.train.raw(chosen[:1])[name], found.tokenizer)[0]
+        notes = (*notes, "", "it begins:", *(f"  {line}" for line in begin.splitlines()[:12]))
+    facts = [(k, v) for k, v in facts if v]
+    counts = {"train": found.train.items, "validation": found.validation.items, "test": found.test.items}
+    data = {"data": found.name, "digest": found.digest, "items": counts, "notes": list(found.notes)}
+    data |= {"spec": {k: vars(f) for k, f in found.spec.items()}, "card": vars(found.card)}
+    return Facts(found.name, tuple(facts), data, ("", *notes) if notes else (), png)
+
+
+def _describe(field: Any) -> str:
+    shape = " x ".join(map(str, field.shape))
+    if field.modality == "class":
+        names = ", ".join(field.classes[:10]) + (", ..." if len(field.classes) > 10 else "")
+        return f"one of {len(field.classes)} classes: {names}"
+    if field.modality == "text":
+        return f"{shape} tokens out of {field.vocabulary}"
+    return f"{field.modality} {shape} (channels, height, width)"

@@ -1,0 +1,129 @@
+"""`genloom interpolate` and `genloom reconstruct`: looking into a model's latent space."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from genloom.errors import BadValue
+from genloom.verbs.places import check_count, check_out
+from genloom.verbs.results import Picture
+from genloom.verbs.sample import AnyRun, open_run, picture
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from genloom.core import CanDecode
+    from genloom.engine.load import Loaded
+
+
+CHUNK = 256
+
+
+def _images_only(loaded: Loaded, verb: str) -> str:
+    from genloom.engine.preview import item_field
+
+    name, modality = item_field(loaded.spec)
+    if modality != "image":
+        raise BadValue(f"`genloom {verb}` shows images; {loaded.run.path} makes {modality}s (try `genloom sample`)")
+    return name
+
+
+def _decode(model: CanDecode, latents: Tensor, name: str, condition: dict[str, Tensor] | None) -> Tensor:
+    import torch
+
+    parts = []
+    for start in range(0, len(latents), CHUNK):
+        rows = {k: v[start : start + CHUNK] for k, v in (condition or {}).items()}
+        parts.append(model.decode(latents[start : start + CHUNK], condition=rows or None)[name].cpu())
+    return torch.cat(parts)
+
+
+def interpolate(
+    run: AnyRun,
+    n: int = 8,
+    points: int = 10,
+    seed: int = 0,
+    raw: bool = False,
+    out: str | Path | None = None,
+    *,
+    runs: str | Path = "runs",
+) -> Picture:
+    """n walks, one a row, of `points` items between two samples each, along great circles of the latent space.
+
+    Where the data has classes, a walk keeps one class; rows take turns through them. out: a .png or .npy; None writes
+    into RUN/samples/. Raises BadValue where the model has no latent space.
+    """
+    import torch
+
+    from genloom.core import CanDecode, the_class
+    from genloom.samplers.latent import slerp
+
+    check_count(n)
+    if points < 2:
+        raise BadValue(f"--points: a walk has at least 2 points, got {points}")
+    loaded = open_run(run, runs, raw)
+    name = _images_only(loaded, "interpolate")
+    model = loaded.model
+    if not isinstance(model, CanDecode):
+        raise BadValue(f"{loaded.run.path}: its model has no latent space to walk through (try `genloom sample`)")
+    place = check_out(
+        out or loaded.run.samples / f"interpolate-n{n}-seed{seed}{'-raw' * raw}.png", "image", folder=False
+    )
+    with torch.no_grad():
+        ends = model.prior(2 * n, generator=torch.Generator(loaded.device).manual_seed(seed))
+        walks = slerp(ends[:n], ends[n:], torch.linspace(0, 1, points)).transpose(0, 1).flatten(0, 1)
+        labelled = the_class(loaded.spec)
+        condition = None
+        if labelled is not None:
+            classes = torch.arange(n) % max(1, len(labelled[1].classes))
+            condition = {labelled[0]: classes.repeat_interleave(points).to(loaded.device)}
+        items = _decode(model, walks, name, condition)
+    data: dict[str, Any] = {"run": str(loaded.run.path), "n": n, "points": points, "seed": seed, "raw": raw}
+    return picture(items, place, data, columns=points)
+
+
+def reconstruct(
+    run: AnyRun,
+    n: int = 32,
+    seed: int = 0,
+    raw: bool = False,
+    out: str | Path | None = None,
+    *,
+    runs: str | Path = "runs",
+) -> Picture:
+    """n held-out items (test split) and what the model makes of their codes, with the mean squared error of pixels
+    in [-1, 1]. A .npy holds the n originals, then the n reconstructions. Raises BadValue where there is no encoder.
+    """
+    import torch
+
+    from genloom import data as sets
+    from genloom.core import CanDecode, CanEncode, the_class
+    from genloom.modalities import image
+
+    check_count(n)
+    loaded = open_run(run, runs, raw)
+    name = _images_only(loaded, "reconstruct")
+    model = loaded.model
+    if not isinstance(model, CanEncode) or not isinstance(model, CanDecode):
+        raise BadValue(f"{loaded.run.path}: its model cannot encode given items (autoencoders do: try recipe vae)")
+    place = check_out(
+        out or loaded.run.samples / f"reconstruct-n{n}-seed{seed}{'-raw' * raw}.png", "image", folder=False
+    )
+    test = sets.load(loaded.settings.data).test
+    chosen = torch.randperm(len(test), generator=torch.Generator().manual_seed(seed))[: min(n, len(test))]
+    batch = {k: v.to(loaded.device) for k, v in test.batch(chosen).items()}
+    with torch.no_grad():
+        labelled = the_class(loaded.spec)
+        condition = {labelled[0]: batch[labelled[0]]} if labelled else None
+        copies = _decode(model, model.encode(batch), name, condition)
+    originals = batch[name].cpu()
+    error = float((originals - copies).square().mean())
+    data = {"run": str(loaded.run.path), "n": len(chosen), "seed": seed, "raw": raw, "mse": error}
+    result = picture(torch.cat([originals, copies]), place, data)
+    if place.suffix == ".npy":
+        return result
+    titles = {"held-out originals": originals, f"reconstructions (mean squared error {error:.4f})": copies}
+    png = image.png(image.labelled(titles, columns=min(16, len(chosen))))
+    image.write_bytes(place, png)
+    return Picture(place, result.images, png, data, (f"mean squared error {error:.4f} (pixels in [-1, 1])",))

@@ -1,0 +1,269 @@
+"""`genloom sample`: new items from a run, as pictures, arrays or texts."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from genloom.errors import BadValue, unknown
+from genloom.verbs.places import check_count, check_out
+from genloom.verbs.results import Picture, Texts
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from genloom.core import DataSpec, Sampling
+    from genloom.engine.load import Loaded
+    from genloom.runs import Run
+
+AnyRun: TypeAlias = Any  # a Run, its path, name or number, what train() returned, or what open_run() did
+
+
+def find_run(run: AnyRun, runs: str | Path = "runs") -> Run:
+    """The run that is meant. Raises NotFound with the nearest names."""
+    from genloom.runs import Run, find
+
+    while not isinstance(run, Run | str | os.PathLike | int):
+        run = run.run
+    return run if isinstance(run, Run) else find(str(run) if isinstance(run, int) else run, runs)
+
+
+def open_run(run: AnyRun, runs: str | Path = "runs", raw: bool = False) -> Loaded:
+    """The run's model with its averaged weights (`raw`: those that were trained), ready to sample."""
+    from genloom.engine.load import Loaded, load
+
+    return run if isinstance(run, Loaded) else load(find_run(run, runs), raw=raw)
+
+
+def sampling(**choices: Any) -> Sampling:
+    """Choices at sampling time, checked; None leaves one to the model. Raises BadValue."""
+    from genloom.core import Sampling
+
+    given = {k: v for k, v in choices.items() if v is not None}
+    for name, least in (("steps", 1), ("length", 1), ("top_k", 0), ("guidance", 0), ("temperature", 0), ("top_p", 0)):
+        if name in given and not given[name] >= least:
+            raise BadValue(f"--{name.replace('_', '-')}: expected at least {least}, got {given[name]}")
+    if not 0 < given.get("top_p", 1) <= 1:
+        raise BadValue(f"--top-p: expected a probability above 0 and up to 1, got {given['top_p']}")
+    if given.get("prior", "fitted") not in ("fitted", "standard"):
+        raise BadValue(f"--prior: expected fitted or standard, got {given['prior']!r}")
+    if "solver" in given:
+        from genloom.samplers import solvers
+
+        known = getattr(solvers, "SOLVERS", None)
+        if known is not None and given["solver"] not in known:
+            raise unknown("solver", given["solver"], known)
+    return Sampling(**given)
+
+
+def class_indices(spec: DataSpec, label: str | int) -> list[int]:
+    """The class indices a --label means: a name, a number, or several by comma. Raises BadValue or NotFound."""
+    from genloom.core import the_class
+
+    found = the_class(spec)
+    if found is None:
+        raise BadValue(f"--label {label}: this run's model was trained without classes; leave --label out")
+    classes = found[1].classes
+    text = str(label)
+    words = [text] if text in classes else [w.strip() for w in text.split(",") if w.strip()]
+    indices = []
+    for word in words:
+        if word in classes:
+            indices.append(classes.index(word))
+        elif word.isdecimal() and int(word) < len(classes):
+            indices.append(int(word))
+        else:
+            raise unknown("class", word, classes)
+    if not indices:
+        raise BadValue(f"--label {text!r}: expected one of {', '.join(classes)}")
+    return indices
+
+
+def draw(
+    loaded: Loaded, n: int, *, seed: int, options: Sampling, label: str | int | None = None, prompt: str | None = None
+) -> Tensor:
+    """n new items (n, ...) in the item field's range, drawn in chunks from one stream."""
+    import torch
+
+    from genloom.core import CanSample, the_class
+    from genloom.engine import preview
+
+    model, spec = loaded.model, loaded.spec
+    if not isinstance(model, CanSample):
+        raise BadValue(f"{loaded.run.path}: a model of type {type(model).__name__} does not sample")
+    name, modality = preview.item_field(spec)
+    condition: dict[str, Tensor] = {}
+    if label is not None:
+        indices, labelled = class_indices(spec, label), the_class(spec)
+        assert labelled is not None  # class_indices has refused otherwise
+        condition[labelled[0]] = torch.tensor(indices).repeat(-(-n // len(indices)))[:n]
+    if prompt is not None:
+        condition[name] = prompt_ids(loaded, prompt, modality).expand(n, -1)
+    generator = torch.Generator(loaded.device).manual_seed(seed)
+    condition = {k: v.to(loaded.device) for k, v in condition.items()}
+    with preview.resting(model):
+        return preview.sample(model, n, generator, condition or None, options)[name]
+
+
+def prompt_ids(loaded: Loaded, prompt: str, modality: str) -> Tensor:
+    """The prompt's token ids (L,). Raises BadValue for a model of another modality or an empty prompt."""
+    import torch
+
+    if modality != "text" or loaded.tokenizer is None:
+        raise BadValue(f"--prompt: this run's model makes {modality}s, and continues no text; leave --prompt out")
+    ids = loaded.tokenizer.encode(prompt)
+    if not ids:
+        raise BadValue("--prompt is empty: expected some text to continue, or leave --prompt out")
+    return torch.tensor(ids, dtype=torch.int64)
+
+
+def sample(
+    run: AnyRun,
+    n: int | None = None,
+    seed: int = 0,
+    raw: bool = False,
+    out: str | Path | None = None,
+    prompt: str | None = None,
+    label: str | int | None = None,
+    *,
+    steps: int | None = None,
+    solver: str | None = None,
+    guidance: float | None = None,
+    temperature: float | None = None,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    length: int | None = None,
+    prior: str | None = None,
+    runs: str | Path = "runs",
+) -> Picture | Texts:
+    """n new items (64 images, 1 text) of a run; the same seed gives the same items.
+
+    out: for images a .png (one grid), a .npy (uint8 (n, h, w) or (n, h, w, 3)) or a folder; for texts a .txt, a .jsonl
+    or a folder. None: images go to RUN/samples/, texts to no file. raw: the trained weights, not their average.
+    Raises BadValue for what does not fit the run's modality, before any work.
+    """
+    from genloom.engine import preview
+
+    n = None if n is None else check_count(n)
+    options = sampling(
+        steps=steps,
+        solver=solver,
+        guidance=guidance,
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        length=length,
+        prior=prior,
+    )
+    loaded = open_run(run, runs, raw)
+    _, modality = preview.item_field(loaded.spec)
+    place = None if out is None else check_out(out, modality)
+    n = n or (1 if modality == "text" else 64)
+    chosen = {k: v for k, v in vars(options).items() if v != getattr(type(options)(), k)}
+    data = {"run": str(loaded.run.path), "n": n, "seed": seed, "raw": raw, **chosen}
+    data |= {k: v for k, v in (("label", label), ("prompt", prompt)) if v is not None}
+    if place is None and modality == "image":
+        place = check_out(loaded.run.samples / f"{_file_name(n, seed, raw, chosen, label)}.png", modality)
+    started = time.perf_counter()
+    items = draw(loaded, n, seed=seed, options=options, label=label, prompt=prompt)
+    data["seconds"] = round(time.perf_counter() - started, 3)
+    if modality == "text":
+        return _texts(loaded, items, place, data)
+    assert place is not None
+    return picture(items, place, data, exact=out is not None, out=out)
+
+
+def _file_name(n: int, seed: int, raw: bool, chosen: Mapping[str, Any], label: object) -> str:
+    parts = [
+        "sample",
+        f"n{n}",
+        f"seed{seed}",
+        *(["raw"] if raw else []),
+        *([f"label{label}"] if label is not None else []),
+    ]
+    parts += [f"{k}{v}" for k, v in chosen.items()]
+    return "".join(c if c.isalnum() or c in "-." else "_" for c in "-".join(parts))
+
+
+def picture(
+    items: Tensor,
+    place: Path,
+    data: Mapping[str, Any],
+    *,
+    exact: bool = True,
+    out: str | Path | None = None,
+    columns: int | None = None,
+) -> Picture:
+    """Writes images (n, C, H, W) to `place`; the run, seed and choices go into a PNG's text chunks."""
+    from genloom.modalities import image
+
+    metadata = {"genloom": json.dumps(data, default=str)}
+    target = out if exact and out is not None else place  # a final slash means a folder, and is lost in a Path
+    image.save(items, target, columns=columns, metadata=metadata)
+    shown = items[: 16 * (columns or 16)]
+    grid = image.png(image.grid(shown, columns), metadata)
+    return Picture(place, image.to_array(items), grid, data)
+
+
+def _texts(loaded: Loaded, items: Tensor, place: Path | None, data: Mapping[str, Any]) -> Texts:
+    from genloom.modalities import text
+
+    assert loaded.tokenizer is not None
+    texts = text.to_texts(items, loaded.tokenizer)
+    if place is not None and not place.suffix:
+        for i, one in enumerate(texts):
+            text.save([one], place / f"{i:04d}.txt")
+    elif place is not None:
+        text.save(texts, place)
+    return Texts(tuple(texts), place, data)
+
+
+def streams(run: AnyRun, runs: str | Path = "runs") -> bool:
+    """Whether the run's model writes its items piece by piece."""
+    from genloom.core import CanStream
+
+    return isinstance(open_run(run, runs).model, CanStream)
+
+
+def stream(
+    run: AnyRun,
+    prompt: str | None = None,
+    seed: int = 0,
+    *,
+    raw: bool = False,
+    label: str | int | None = None,
+    runs: str | Path = "runs",
+    **choices: Any,
+) -> Iterator[str]:
+    """The prompt, then what the model adds to it, piece by piece as it is written. `choices`: those of `sample`."""
+    import torch
+
+    from genloom.core import CanStream
+    from genloom.engine import preview
+    from genloom.modalities.text import StreamDecoder
+
+    options = sampling(**choices)
+    loaded = open_run(run, runs, raw)
+    _, modality = preview.item_field(loaded.spec)
+    if label is not None:
+        class_indices(loaded.spec, label)
+        raise BadValue("--label cannot be streamed: give --out")
+    if not isinstance(loaded.model, CanStream) or loaded.tokenizer is None:
+        raise BadValue(f"{loaded.run.path}: its model makes {modality}s and does not stream; use sample")
+    ids = torch.zeros(0, dtype=torch.int64) if prompt is None else prompt_ids(loaded, prompt, modality)
+    decoder = StreamDecoder(loaded.tokenizer)
+    if prompt is not None:
+        yield prompt
+    with preview.resting(loaded.model):
+        pieces = loaded.model.stream(
+            ids.to(loaded.device), options=options, generator=torch.Generator(loaded.device).manual_seed(seed)
+        )
+        for token in pieces:
+            if piece := decoder.feed(token):
+                yield piece
+    if rest := decoder.finish():
+        yield rest
