@@ -27,8 +27,8 @@ from genloom.recipes.registry import Recipe, recipe
     },
 )
 def gpt(size: str = "nano") -> Recipe:
-    """nano: 4 blocks of width 128, for 1 to 5 minutes on a CPU; small: 6 of 256, from half an hour; base: 12 of 512, for
-    a GPU. Updates of at least 4,096 tokens, which is what Muon needs."""
+    """nano: 4 blocks of width 128, for 1 to 5 minutes on a CPU; small: 6 of 256, from half an hour; base: 12 of 512,
+    for a GPU. Updates of at least 4,096 tokens, which is what Muon needs."""
     config = GPTConfig()
     data = DataOptions(source="python-stdlib", tokenizer="char", context=128)
     train = TrainOptions(budget="3m", batch=32)
