@@ -62,7 +62,7 @@ def adams_weights(nodes: Sequence[float], start: float, stop: float) -> list[flo
 
 
 def sample_adams(
-    model: Velocity, x: Tensor, times: Sequence[float], callback: Watch = _silent, order: int = 4
+    model: Velocity, x: Tensor, times: Sequence[float], callback: Watch = _silent, order: int = 3
 ) -> Tensor:
     """Adams-Bashforth of up to `order` past velocities, exact for uneven steps; starts at lower orders.
 

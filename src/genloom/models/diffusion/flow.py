@@ -69,7 +69,7 @@ class FlowConfig:
     data_std: float = 0.6
     steps: int = 12
     solver: str = "adams"
-    shift: float = 1.0
+    shift: float = 1.2
     guidance: float = 1.5
     optimizer: Optimizer = Optimizer(lr=2e-3)
 
