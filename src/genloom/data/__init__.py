@@ -11,9 +11,9 @@ from genloom.data.options import DataOptions
 
 if TYPE_CHECKING:
     from genloom.data.dataset import Card, Dataset, Split, augment
-    from genloom.data.loading import catalogue, load
+    from genloom.data.loading import catalogue, describe, load
 
-__all__ = ["Card", "DataOptions", "Dataset", "Split", "augment", "catalogue", "load"]
+__all__ = ["Card", "DataOptions", "Dataset", "Split", "augment", "catalogue", "describe", "load"]
 
 _FROM = {"Card": "dataset", "Dataset": "dataset", "Split": "dataset", "augment": "dataset"}
 

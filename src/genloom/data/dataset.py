@@ -74,7 +74,7 @@ class ImageSplit(Split):
         n, c, h, w = images.shape
         stored = images if images.is_contiguous() else images.permute(0, 2, 3, 1)
         self._shape, self._stored_HWC = (c, h, w), not images.is_contiguous()
-        self._flat = stored.view(n, -1).numpy()
+        self._flat = stored.reshape(n, -1).numpy()
         self._rows = rows.numpy()
         self._labels = None if labels is None else labels.numpy()[self._rows]
 

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+from typing import Any
+
+from genloom.data.arrays import load_array_file
 from genloom.data.builtin import BUILT_IN
-from genloom.data.dataset import Card, Dataset
+from genloom.data.dataset import Card, Dataset, ImageSplit
+from genloom.data.folder import ENDINGS as PICTURES
+from genloom.data.folder import files_below, load_folder
 from genloom.data.options import DataOptions
-from genloom.errors import BadValue, unknown
+from genloom.data.texts import ENDINGS as TEXTS
+from genloom.data.texts import load_texts
+from genloom.errors import BadData, BadValue, NotFound, nearest, unknown
 
 
 def catalogue() -> dict[str, Card]:
@@ -14,10 +23,87 @@ def catalogue() -> dict[str, Card]:
 
 
 def load(options: DataOptions) -> Dataset:
-    """The data set that `options` describe. Raises GenloomError in one line for what cannot be learnt from."""
+    """The data set that `options` describe. Raises GenloomError in one line for what cannot be learnt from.
+
+    A built-in name wins over a file of the same name; "./name" means the file.
+    """
     if options.limit is not None and options.limit < 1:
         raise BadValue(f"--data.limit is a number of training items, 1 or more, got {options.limit}")
     if options.source in BUILT_IN:
         entry = BUILT_IN[options.source]
         return entry.load(options, entry.card)
-    raise unknown("data set", options.source, BUILT_IN, see="genloom data list")
+    path = Path(options.source).expanduser()
+    if not options.source or not path.exists():
+        raise _missing(options.source, path)
+    try:
+        return _load_path(path, options)
+    except PermissionError as error:
+        raise BadData(f"{error.filename or path} cannot be read: {error.strerror}: change its permissions") from None
+
+
+def _load_path(path: Path, options: DataOptions) -> Dataset:
+    ending = path.suffix.lower()
+    if path.is_dir():
+        pictures, texts = files_below(path, PICTURES), files_below(path, TEXTS)
+        if not pictures and not texts:
+            arrays = files_below(path, frozenset((".npy", ".npz")))
+            hint = f"name the array itself: {arrays[0]}" if arrays else "give a folder of pictures or of text files"
+            raise BadData(f"{path} holds no pictures and no text files: {hint}")
+        return load_folder(path, options) if len(pictures) >= len(texts) else load_texts(path, texts, options)
+    if ending in (".npy", ".npz"):
+        return load_array_file(path, options)
+    if ending in PICTURES:
+        raise BadData(f"{path} is one picture, and a model needs several: give a folder of pictures")
+    return load_texts(path, [path], options)
+
+
+def _missing(source: str, path: Path) -> NotFound:
+    """What is like it: built-in names, and what lies beside the path."""
+    if os.sep not in source and not path.suffix:
+        near = [p.name for p in _beside(path)]
+        if hit := nearest(source, near, 1):
+            known = unknown("data set", source, BUILT_IN, see="genloom data list")
+            return NotFound(f"{known}; there is a ./{hit[0]} here")
+        return unknown("data set", source, BUILT_IN, see="genloom data list")
+    near = nearest(path.name, [p.name for p in _beside(path)], 1)
+    if near:
+        return NotFound(f"there is no {source}: did you mean {path.parent / near[0]}?")
+    where = path.parent
+    while not where.exists() and where != where.parent:
+        where = where.parent
+    return NotFound(f"there is no {source}: {where} exists, but not what follows; give an existing file or folder")
+
+
+def _beside(path: Path) -> list[Path]:
+    try:
+        return sorted(path.parent.iterdir())
+    except OSError:
+        return []
+
+
+def describe(dataset: Dataset) -> dict[str, Any]:
+    """A data set in plain words and numbers, ready for JSON: what `genloom data show` prints."""
+    fields = {}
+    for name, field in dataset.spec.items():
+        said: dict[str, Any] = {"modality": field.modality, "role": field.role}
+        if field.shape:
+            said["shape"] = list(field.shape)
+        if field.vocabulary:
+            said["vocabulary"] = field.vocabulary
+        if field.classes:
+            said["classes"] = list(field.classes)
+        fields[name] = said
+    out: dict[str, Any] = {
+        "name": dataset.name,
+        "title": dataset.card.title,
+        "source": dataset.card.source,
+        "licence": dataset.card.licence,
+        "fields": fields,
+        "items": {s: getattr(dataset, s).items for s in ("train", "validation", "test")},
+        "digest": dataset.digest,
+        "notes": list(dataset.notes),
+    }
+    if isinstance(dataset.train, ImageSplit) and dataset.train.labels is not None:
+        counts = dataset.train.labels.bincount(minlength=len(dataset.spec["label"].classes)).tolist()
+        out["train_classes"] = dict(zip(dataset.spec["label"].classes, counts, strict=True))
+    return out

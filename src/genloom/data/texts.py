@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
 
 from genloom.core import Field
 from genloom.data.dataset import Card, Dataset, TextSplit, digest_of, narrow
 from genloom.data.options import DataOptions
+from genloom.data.splits import by_content
 from genloom.errors import BadData, BadValue
 from genloom.modalities.text import CharTokenizer, Tokenizer, encode_tensor, learn_tokenizer
 
@@ -75,3 +80,58 @@ def by_position(text: str, train: float, validation: float) -> Texts:
     """One text cut in three: its first `train` share, then `validation`, then the rest."""
     first, second = int(len(text) * train), int(len(text) * (train + validation))
     return Texts(text[:first], text[first:second], text[second:])
+
+
+ENDINGS = frozenset(
+    f".{e}"
+    for group in ("txt md rst tex csv json jsonl html xml", "py js ts c h cpp java rs go sh")
+    for e in group.split()
+)
+_BY_FILE_FROM = 20  # files from which whole files go to the splits
+
+
+def _read(path: Path) -> str | None:
+    """A file's text (UTF-8, with or without a mark; otherwise Latin-1), or None where it is no text."""
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return None
+    if b"\0" in content[:65536]:
+        return None
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = content.decode("latin-1")
+    return text.replace("\r\n", "\n")
+
+
+def load_texts(path: Path, paths: list[Path], options: DataOptions) -> Dataset:
+    """The data set of a text file, or of the text files `paths` of the folder `path`.
+
+    From 20 files on, files go to a split by the hash of their content, so copies stay together; otherwise the text is
+    cut: the first 80 % train, then 10 % validate, the last 10 % test. Raises BadData where nothing is text or all is
+    too short.
+    """
+    notes: list[str] = []
+    read = [(p, _read(p)) for p in paths]
+    bad = [p for p, text in read if text is None]
+    texts = [text for _, text in read if text]
+    if bad:
+        said = f"{len(bad)} of {len(paths)} files are no text: {', '.join(p.name for p in bad[:5])}"
+        if options.strict or len(bad) == len(paths):
+            raise BadData(f"{path}: {said}; give text files in UTF-8")
+        notes.append(f"{said}; skipped")
+    if not texts:
+        raise BadData(f"{path} holds no text: give files with content")
+    if len(texts) >= _BY_FILE_FROM:
+        keys = [hashlib.blake2b(t.encode("utf-8", "replace"), digest_size=12).digest() for t in texts]
+        rows = by_content(keys, np.zeros(len(texts), np.int64), notes)
+        train, validation, test = ("\n".join(texts[i] for i in sorted(r.tolist())) for r in rows)
+        parts = Texts(train, validation, test)
+        notes.append(f"{len(texts)} files, split by file")
+    else:
+        parts = by_position("\n".join(texts), 0.8, 0.1)
+        notes.append("the first 80 % train, the next 10 % validate, the last 10 % test")
+    count = sum(map(len, texts))
+    card = Card(path.name, str(path), "the owner's", "", f"{count:,} characters in {len(texts)} files", "text")
+    return text_dataset(path.stem, options, parts, card, notes)
