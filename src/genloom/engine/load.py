@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from safetensors.torch import load_file
 
 from genloom.core import DataSpec, Model, spec_from_json
 from genloom.engine import checkpoint
+from genloom.engine.ema import post_hoc_weights
 from genloom.engine.train import Settings, device_of, settings_of
-from genloom.errors import Damaged
+from genloom.errors import BadValue, Damaged
 from genloom.modalities.text import Tokenizer, tokenizer_from_json
 from genloom.models.registry import model_class
 from genloom.runs import Run, read_json
@@ -28,10 +30,10 @@ class Loaded:
     step: int
 
 
-def load(run: Run, raw: bool = False, step: int | None = None) -> Loaded:
+def load(run: Run, raw: bool = False, step: int | None = None, ema: float | None = None) -> Loaded:
     """The model of a run with its averaged weights (raw: those of the last step), from its newest checkpoint or `step`.
 
-    Raises Damaged where there is no checkpoint, or it was changed, cut short or belongs to another model or version.
+    ema: the relative width of another average, put together from a run trained with `train.ema_post_hoc`. Raises Damaged where there is no checkpoint, or it was changed, cut short or belongs to another model or version.
     """
     settings = settings_of(run)
     steps = run.checkpoints()
@@ -44,6 +46,8 @@ def load(run: Run, raw: bool = False, step: int | None = None) -> Loaded:
     model = model_class(settings.model)(settings.config, spec)
     averaged = "ema.safetensors" in checkpoint.read_state(run, step)["sha256"]
     tensors = checkpoint.read_tensors(run, step, "ema" if averaged and not raw else "model")
+    if ema is not None:
+        tensors |= post_hoc(run, step, ema)
     expected = model.state_dict()
     if set(tensors) != set(expected) or any(tensors[k].shape != expected[k].shape for k in tensors):
         raise Damaged(f"the checkpoint of {run.path} is another model's: its weights do not fit {settings.model!r}")
@@ -53,3 +57,22 @@ def load(run: Run, raw: bool = False, step: int | None = None) -> Loaded:
     device = device_of(settings.train)
     model.to(device).eval().requires_grad_(False)
     return Loaded(run, model, spec, tokenizer, settings, device, step)
+
+
+def post_hoc(run: Run, step: int, sigma_rel: float) -> dict[str, torch.Tensor]:
+    """The average of width sigma_rel at `step`, from the snapshots of two widths that a run kept (EDM2, section 3.2).
+
+    Raises BadValue where the run kept none.
+    """
+    files = [p for p in sorted((run.path / "snapshots").glob("*/*.safetensors")) if int(p.parent.name) <= step]
+    if len(files) < 2:
+        raise BadValue(f"{run.path} kept no snapshots: train with --train.ema_post_hoc true to choose the width afterwards")
+    stored = [(float(p.parent.name), float(p.stem)) for p in files]
+    weights = post_hoc_weights(stored, float(step), sigma_rel)
+    total: dict[str, torch.Tensor] = {}
+    for path, weight in zip(files, weights, strict=True):
+        for name, value in load_file(path).items():
+            if value.is_floating_point():
+                part = value * float(weight)
+                total[name] = total[name] + part if name in total else part
+    return total

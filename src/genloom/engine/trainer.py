@@ -245,8 +245,7 @@ class Trainer:
             target = folder / f"{self.step:08d}"
             target.mkdir(parents=True, exist_ok=True)
             for s in POST_HOC_WIDTHS:
-                state = self.averages[f"ema-{s:.2f}"].state(self.model)
-                checkpoint.write_tensors(target / f"{s:.2f}.safetensors", state)
+                checkpoint.write_tensors(target / f"{s:.2f}.safetensors", self.averages[f"ema-{s:.2f}"].averaged)
 
     def restore(self, step: int, retry: bool = False) -> None:
         """Takes up the checkpoint of `step`. retry: after a rollback, when attempt and rate are already new."""

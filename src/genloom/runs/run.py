@@ -78,9 +78,11 @@ class Run:
     def config(self) -> dict[str, Any]:
         """config.json. Raises Damaged where it is missing, broken or of another format."""
         config = read_json(self.path / "config.json")
-        if not isinstance(config, dict) or config.get("format") != FORMAT:
-            raise Damaged(f"{self.path}/config.json has format {config.get('format') if isinstance(config, dict) else None}; "
-                          f"this genloom reads format {FORMAT}: use the version that wrote it")  # fmt: skip
+        written = config.get("format") if isinstance(config, dict) else None
+        if written != FORMAT:
+            raise Damaged(
+                f"{self.path}/config.json has format {written}, expected {FORMAT}: use the version that wrote it"
+            )
         return config
 
     @property
@@ -149,11 +151,12 @@ class Run:
     def lock(self) -> Iterator[None]:
         """Held while training; the system frees it when the process dies. Raises Busy."""
         lock = FileLock(self.path / "lock")
-        try:
-            with storage(self.path / "lock"):
+        with storage(self.path / "lock"):
+            try:
                 lock.acquire(timeout=0)
-        except Timeout as e:
-            raise Busy(f"{self.path} is being trained by another process: wait for it, or choose another --name") from e
+            except Timeout as e:  # itself an OSError
+                advice = "wait for it, or choose another --name"
+                raise Busy(f"{self.path} is being trained by another process: {advice}") from e
         try:
             yield
         finally:
