@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from itertools import pairwise
 
 import pytest
 import torch
@@ -19,6 +20,7 @@ from genloom.runs import Run
 
 SCRIPT = """
 import sys
+from itertools import pairwise
 from genloom.engine.journal import Reporter
 from genloom.engine.train import train
 from genloom.runs import Run
@@ -73,7 +75,7 @@ def test_rows_are_shared_out_without_gaps() -> None:
         )
         assert shares[0][0] == 0
         assert shares[-1][1] == total
-        assert all(a[1] == b[0] for a, b in zip(shares, shares[1:], strict=False))
+        assert all(a[1] == b[0] for a, b in pairwise(shares))
 
 
 def test_too_small_a_batch_is_refused() -> None:

@@ -23,7 +23,7 @@ def test_keep_last_deals_smaller_last_batches_as_a_data_loader_does() -> None:
     order = Order(10, 10, 4, seed=0, phase="p", keep_last=True)
     dealt = deal(order, 6)
     assert [len(b) for b in dealt] == [4, 4, 2, 4, 4, 2]
-    assert sorted(sum(dealt[:3], [])) == list(range(10))
+    assert sorted(i for batch in dealt[:3] for i in batch) == list(range(10))
     assert [order.items_before(i) for i in range(5)] == [0, 4, 8, 10, 14]
 
 

@@ -27,8 +27,8 @@ def model_class(name: str) -> type[Model]:
     """The class registered under `name`. Raises NotFound with the nearest names."""
     if name in BUILT_IN:
         module, attribute = BUILT_IN[name].split(":")
-        return getattr(import_module(module), attribute)  # type: ignore[no-any-return]
+        return getattr(import_module(module), attribute)
     for entry in entry_points(group="genloom.models"):
         if entry.name == name:
-            return entry.load()  # type: ignore[no-any-return]
+            return entry.load()
     raise unknown("model", name, model_names())

@@ -1,0 +1,55 @@
+"""Every model keeps the contract: genloom's own public suite, on configurations that take a second or two."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from genloom.models.registry import BUILT_IN, model_class
+from genloom.testing import check_model, fake_images, make_case
+from genloom.testing.check import ALWAYS, BY_CAPABILITY, TRAINED
+
+SMALL: dict[str, dict[str, Any]] = {
+    "vae": {"latent": 4, "width": 8, "components": 2},
+    "vae-mlp": {"latent": 4, "hidden": 64},
+    "gan-mlp": {"latent": 8, "generator_widths": (64,), "discriminator_widths": (32,)},
+    "r3gan": {"width": 8, "latent": 8, "embedding": 4},
+    "flow": {"widths": (16, 32), "blocks": (1, 1), "embedding": 32, "steps": 4},
+    "gpt": {"width": 32, "depth": 2, "heads": 2, "pairs": 64},
+}
+CONFIGURED = [
+    ("gan-mlp", {**SMALL["gan-mlp"], "generator_widths": (32, 64), "batch_norm": True}),
+    ("gan-mlp", {**SMALL["gan-mlp"], "noise": "uniform"}),
+    ("vae", {**SMALL["vae"], "latent": 2}),
+]
+
+
+def test_every_model_is_listed_here() -> None:
+    assert set(SMALL) == set(BUILT_IN)
+
+
+@pytest.mark.parametrize("name", sorted(SMALL))
+def test_the_model_keeps_the_contract(name: str) -> None:
+    cls = model_class(name)
+    check_model(cls, config=cls.Config(**SMALL[name]))
+
+
+@pytest.mark.parametrize(("name", "config"), CONFIGURED)
+def test_options_keep_the_contract(name: str, config: dict[str, Any]) -> None:
+    cls = model_class(name)
+    check_model(cls, config=cls.Config(**config))
+
+
+@pytest.mark.parametrize("shape", [(3, 20, 14), (1, 17, 9)])
+@pytest.mark.parametrize("name", ["vae", "vae-mlp", "gan-mlp", "r3gan", "flow"])
+def test_colour_and_odd_sizes_without_labels(name: str, shape: tuple[int, int, int]) -> None:
+    cls = model_class(name)
+    dataset = fake_images(shape=shape, classes=0)
+    case = make_case(cls, cls.Config(**SMALL[name]), dataset)
+    checks = {**ALWAYS, **TRAINED} | {
+        k: c for t, cs in BY_CAPABILITY.items() if issubclass(cls, t) for k, c in cs.items()
+    }
+    for check in ("default_builds", "gradients", "samples", "latents", "encoding"):
+        if check in checks:
+            checks[check](case)
