@@ -116,13 +116,13 @@ class GPT(Model, CanSample, CanStream, HasLikelihood):
 
     def loss(self, phase: Phase, batch: Batch, step: Step) -> Loss:
         """The mean of -log p(x_t | x_<t) over all tokens, in nats."""
-        return Loss(self._surprise(batch[self.item]).mean())
+        return Loss(self.surprise(batch[self.item]).mean())
 
     def _begun(self, ids_BL: Tensor) -> Tensor:
         """The start symbol before the ids, (B, 1 + L)."""
         return F.pad(ids_BL, (1, 0), value=self.start)
 
-    def _surprise(self, ids_BL: Tensor) -> Tensor:
+    def surprise(self, ids_BL: Tensor) -> Tensor:
         """-log p(x_t | x_<t) of every token, in nats, (B, L)."""
         logits_BLV = self.network(self._begun(ids_BL[:, :-1]))
         return F.cross_entropy(logits_BLV.flatten(0, 1), ids_BL.flatten(), reduction="none").view(ids_BL.shape)
@@ -133,7 +133,7 @@ class GPT(Model, CanSample, CanStream, HasLikelihood):
         ids_BL = batch[self.item]
         rows = max(1, 2**25 // (self.context * self.vocabulary))  # logits of at most 128 MB at a time
         return torch.cat([ids_BL.new_zeros(0, dtype=torch.float32)] + [
-            self._surprise(part).sum(1) for part in ids_BL.split(rows) if len(part)
+            self.surprise(part).sum(1) for part in ids_BL.split(rows) if len(part)
         ])  # fmt: skip
 
     @torch.no_grad()
