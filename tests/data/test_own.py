@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import pickle
+import random
 from pathlib import Path
 
 import numpy as np
@@ -161,6 +164,30 @@ def test_unreadable_files_are_skipped_by_name_or_refused(tmp_path: Path) -> None
     assert len(everything(data)) == 12
     with pytest.raises(BadData, match=r"2 of 14 pictures cannot be read: broken\.png, text\.jpg.*strict"):
         get(folder, strict=True)
+
+
+def test_files_full_of_broken_bytes_never_end_in_a_traceback(tmp_path: Path) -> None:
+    rng = random.Random(0)
+    seeds = []
+    for kind in ("PNG", "JPEG", "GIF", "WEBP", "BMP"):
+        buffer = io.BytesIO()
+        picture(0).save(buffer, kind)
+        seeds.append((kind.lower(), buffer.getvalue()))
+    np.savez_compressed(tmp_path / "good.npz", images=np.zeros((5, 4, 4), np.uint8), labels=np.arange(5))
+    seeds.append(("npz", (tmp_path / "good.npz").read_bytes()))
+    for _ in range(300):
+        kind, content = rng.choice(seeds)
+        changed = bytearray(content)
+        for _ in range(rng.choice((1, 5, 20))):
+            changed[rng.randrange(len(changed))] = rng.randrange(256)
+        file = tmp_path / f"x.{kind}"
+        file.write_bytes(changed)
+        if kind != "npz":
+            array = decode(file, (8, 8), "crop")
+            assert array is None or array.shape[:2] == (8, 8)
+            continue
+        with contextlib.suppress(GenloomError):
+            get(file)
 
 
 def test_copies_are_never_held_out(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ any is negative; booleans. Large uint8 .npy files stay on disk and are memory-ma
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 from typing import Literal
 
@@ -70,10 +69,17 @@ def _read(path: Path) -> dict[str, np.ndarray]:
             wanted = {*_IMAGES, *_LABELS, *_TEST_IMAGES, *_TEST_LABELS}
             chosen = [name for name in file.files if name.lower() in wanted or len(file.files) == 1]
             if not chosen:
-                raise BadData(f"{path} holds {', '.join(file.files) or 'nothing'}: name the images 'images'")
+                have = ", ".join(map(repr, file.files)) or "nothing"
+                raise BadData(f"{path} holds {have}: name the images 'images'")
             held = {name.lower(): file[name] for name in chosen}
             return held if len(file.files) > 1 or chosen[0].lower() in wanted else {"images": held[chosen[0].lower()]}
-    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
+    except (BadData, PermissionError):
+        raise
+    except MemoryError:
+        raise BadData(
+            f"{path} needs more memory than there is: save it as .npy with bytes, which stays on disk"
+        ) from None
+    except Exception as error:  # numpy, zip and zlib have a dozen ways to say that a file is broken
         if "pickle" in str(error).lower() and "object" in str(error).lower():
             raise BadData(f"{path} holds Python objects: save numbers of one shape (n, height, width)") from None
         raise BadData(f"{path} cannot be read as a numpy file: {_one_line(error)}; save it again") from None
@@ -90,7 +96,7 @@ def _find(held: dict[str, np.ndarray], names: tuple[str, ...]) -> np.ndarray | N
 def _pick(held: dict[str, np.ndarray], names: tuple[str, ...], path: Path, what: str) -> np.ndarray:
     found = _find(held, names)
     if found is None:
-        raise BadData(f"{path} holds {', '.join(held)} and no {what}: name them '{names[0]}'")
+        raise BadData(f"{path} holds {', '.join(map(repr, held))} and no {what}: name them '{names[0]}'")
     return found
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
 from genloom.data.dataset import Card, Dataset, image_dataset
 from genloom.data.options import DataOptions
@@ -36,7 +36,6 @@ SPLITS = {
 }
 _KEEP_UP_TO = 256  # pixels a side; larger pictures of one size are scaled to _OTHERWISE, as mixed sizes are
 _OTHERWISE = 64
-_UNREADABLE = (OSError, UnidentifiedImageError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
 
 
 @dataclass(frozen=True)
@@ -100,14 +99,33 @@ def _to_bytes(picture: Image.Image) -> Image.Image:
     return picture.convert("RGB")
 
 
+# How the camera was held (EXIF orientation) -> what turns the picture upright.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def _orientation(picture: Image.Image) -> int:
+    """The EXIF orientation, 1 (upright) where there is none or it cannot be read."""
+    try:
+        return int(picture.getexif().get(0x0112, 1))
+    except Exception:  # broken remarks do not make a broken picture
+        return 1
+
+
 def _measure(path: Path) -> tuple[int, int] | None:
     """(height, width) as a person sees the picture, from the header alone; None where it cannot be read."""
     try:
         with Image.open(path) as picture:
             width, height = picture.size
-            turned = picture.getexif().get(0x0112, 1) in (5, 6, 7, 8)
-            return (width, height) if turned else (height, width)
-    except _UNREADABLE:
+            return (width, height) if _orientation(picture) >= 5 else (height, width)
+    except Exception:  # decoders of a dozen formats raise what they like at broken files
         return None
 
 
@@ -115,13 +133,14 @@ def decode(path: Path, size: tuple[int, int], policy: str) -> np.ndarray | None:
     """One file as uint8 (H, W) or (H, W, 3), upright, at `size`; None where it cannot be read."""
     try:
         with Image.open(path) as picture:
+            turn = _TURNS.get(_orientation(picture))
             if picture.format == "JPEG" and picture.mode in ("L", "RGB"):
                 longest = 2 * max(size)  # large photographs are decoded at a half, quarter or eighth of their size
                 picture.draft(picture.mode, (longest, longest))
             picture.load()
-            upright = ImageOps.exif_transpose(picture)
-            return np.asarray(fit(_to_bytes(upright), *size, policy))
-    except _UNREADABLE:
+            solid = _to_bytes(picture)
+            return np.asarray(fit(solid if turn is None else solid.transpose(turn), *size, policy))
+    except Exception:
         return None
 
 

@@ -49,7 +49,9 @@ def _load_path(path: Path, options: DataOptions) -> Dataset:
             arrays = files_below(path, frozenset((".npy", ".npz")))
             hint = f"name the array itself: {arrays[0]}" if arrays else "give a folder of pictures or of text files"
             raise BadData(f"{path} holds no pictures and no text files: {hint}")
-        return load_folder(path, options) if len(pictures) >= len(texts) else load_texts(path, texts, options)
+        if 2 * len(pictures) >= len(texts):  # pictures often come with a text file each, and a list of them
+            return load_folder(path, options)
+        return load_texts(path, texts, options)
     if ending in (".npy", ".npz"):
         return load_array_file(path, options)
     if ending in PICTURES:
