@@ -32,7 +32,7 @@ from genloom.core import (
     the_item,
 )
 from genloom.core.capabilities import Callback
-from genloom.nets.conv import crop, halvings, pad, padded
+from genloom.nets.conv import Unshuffle, crop, halvings, pad, padded, to_maps, to_rows
 from genloom.objectives.adversarial import relativistic_discriminator, relativistic_generator, squared_gradient
 
 ADAM = Optimizer(
@@ -83,16 +83,24 @@ def conv(before: int, after: int, kernel: int = 3, gain: float = 1.0) -> nn.Conv
     return layer
 
 
+def linear(before: int, after: int) -> nn.Linear:
+    """A linear layer started as `conv`."""
+    layer = nn.Linear(before, after)
+    nn.init.normal_(layer.weight, std=1 / math.sqrt(before))
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
 class Generator(nn.Module):
-    """Latents (B, D) to images (B, C, H, W), unbounded: a learnt basis times a linear map, then growth."""
+    """Latents (B, D) to images (B, C, H, W), unbounded: one linear layer, then growth."""
 
     def __init__(self, latent: int, shape: tuple[int, ...], width: int, blocks: int, count: int) -> None:
         super().__init__()
         channels, self.height, self.width = shape
         start = padded(self.height, 2**count) >> count, padded(self.width, 2**count) >> count
         widths = [width * 2 ** min(i, 2) for i in reversed(range(count))]
-        self.basis = nn.Parameter(torch.randn(widths[0], *start))
-        self.into = nn.Linear(latent, widths[0])
+        self.start = start
+        self.into = linear(latent, widths[0] * start[0] * start[1])
         layers: list[nn.Module] = []
         for here, after in zip(widths, [*widths[1:], 0], strict=True):
             layers += [Block(here, count * blocks) for _ in range(blocks)]
@@ -102,8 +110,7 @@ class Generator(nn.Module):
         self.last = conv(widths[-1], 4 * channels, gain=0.7)
 
     def forward(self, z: Tensor) -> Tensor:
-        h = self.basis * self.into(z)[:, :, None, None]
-        h = F.leaky_relu(self.layers(h), 0.2)
+        h = F.leaky_relu(self.layers(to_maps(self.into(z), *self.start)), 0.2)
         return crop(F.pixel_shuffle(self.last(h), 2), self.height, self.width)
 
 
@@ -116,19 +123,16 @@ class Discriminator(nn.Module):
         self.stride = 2**count
         end = padded(height, self.stride) >> count, padded(width_px, self.stride) >> count
         widths = [width * 2 ** min(i, 2) for i in range(count)]
-        layers: list[nn.Module] = [nn.PixelUnshuffle(2), conv(4 * channels, width)]
+        layers: list[nn.Module] = [Unshuffle(), conv(4 * channels, width)]
         for before, here in zip([0, *widths[:-1]], widths, strict=True):
             layers += [nn.AvgPool2d(2), conv(before, here, 1, gain=0.7)] if before else []
             layers += [Block(here, count * blocks) for _ in range(blocks)]
         self.layers = nn.Sequential(*layers)
-        # A depthwise convolution over all that is left, then a linear layer: a row for each class, or one for all.
-        self.pool = nn.Parameter(torch.randn(widths[-1], *end) / math.sqrt(end[0] * end[1]))
-        self.out = nn.Linear(widths[-1], widths[-1])
+        self.out = linear(widths[-1] * end[0] * end[1], widths[-1])
         self.direction = nn.Embedding(max(classes, 1), widths[-1])
 
     def forward(self, x: Tensor, label: Tensor | None) -> Tensor:
-        h = F.leaky_relu(self.layers(pad(x, self.stride)), 0.2)
-        features = self.out((h * self.pool).sum((2, 3))).float()
+        features = self.out(to_rows(F.leaky_relu(self.layers(pad(x, self.stride)), 0.2))).float()
         direction = self.direction.weight if label is None else self.direction(label)
         return (features * direction).sum(1) / math.sqrt(features.shape[1])
 
@@ -220,7 +224,7 @@ class R3GAN(Model, CanSample, CanDecode):
 
     def prior(self, n: int, *, options: Sampling = Sampling(), generator: torch.Generator) -> Tensor:
         label = self.draw_labels(n, None, generator)
-        z = torch.randn(n, self.config.latent, generator=generator, device=self.generator.basis.device)
+        z = torch.randn(n, self.config.latent, generator=generator, device=self.shares.device)
         return self.latent(z * options.temperature, label)
 
     def decode(self, latent: Tensor, *, condition: Batch | None = None) -> Batch:
@@ -238,7 +242,7 @@ class R3GAN(Model, CanSample, CanDecode):
         callback: Callback | None = None,
     ) -> Batch:
         label = self.draw_labels(n, condition, generator)
-        z = torch.randn(n, self.config.latent, generator=generator, device=self.generator.basis.device)
+        z = torch.randn(n, self.config.latent, generator=generator, device=self.shares.device)
         out = self.decode(self.latent(z * options.temperature, label))
         if callback is not None:
             callback({"i": 1, "of": 1, "x": out[self.item]})
