@@ -18,7 +18,7 @@ from genloom.data.cache import cached_array, data_dir, fetch, find, unpack
 from genloom.data.dataset import Card, Dataset, image_dataset
 from genloom.data.options import DataOptions
 from genloom.data.shape import fit_array
-from genloom.data.splits import Rows, shuffled, stratified
+from genloom.data.splits import Rows, stratified
 from genloom.data.texts import Texts, by_position, text_dataset
 from genloom.errors import NotFound
 
@@ -144,7 +144,10 @@ def load_shakespeare(options: DataOptions, card: Card) -> Dataset:
     return text_dataset("tinyshakespeare", options, Texts(cut.train, cut.test, cut.test), card, notes)
 
 
-_STDLIB_SKIP = {"site-packages", "dist-packages", "__pycache__", "test", "tests", "idlelib", "encodings", "pydoc_data"}
+_STDLIB_SKIP = frozenset(
+    "site-packages dist-packages __pycache__ __phello__ test tests idlelib encodings pydoc_data".split()  # noqa: SIM905
+)
+_STDLIB_SKIP_FILES = ("_sysconfigdata", "sitecustomize", "__hello__")
 
 
 def stdlib_files(root: Path) -> list[Path]:
@@ -152,14 +155,13 @@ def stdlib_files(root: Path) -> list[Path]:
     files = []
     for folder, folders, names in os.walk(root):
         folders[:] = sorted(f for f in folders if f not in _STDLIB_SKIP)
-        files += [
-            Path(folder, n) for n in names if n.endswith(".py") and not n.startswith(("_sysconfigdata", "sitecustom"))
-        ]
+        files += [Path(folder, n) for n in names if n.endswith(".py") and not n.startswith(_STDLIB_SKIP_FILES)]
     return sorted(files, key=lambda f: f.relative_to(root).as_posix())
 
 
 def load_stdlib(options: DataOptions, card: Card) -> Dataset:
-    """The running interpreter's own source. Files go to a split by the hash of their name: about 90 / 5 / 5 %."""
+    """The running interpreter's own source. Files are taken in the order of a hash of their names,
+    up to STDLIB_CHARACTERS, each going to the split that lacks most of its 90, 5 or 5 %."""
     root = Path(sysconfig.get_paths()["stdlib"])
     files = stdlib_files(root)
     if not files:
@@ -167,18 +169,22 @@ def load_stdlib(options: DataOptions, card: Card) -> Dataset:
     version = ".".join(map(str, sys.version_info[:2]))
     parts: dict[str, list[tuple[int, str]]] = {"train": [], "validation": [], "test": []}
     total = used = 0
-    for i in shuffled(len(files), "python-stdlib"):
+    for i in sorted(range(len(files)), key=lambda i: _name_hash(files[i].relative_to(root))):
         text = files[i].read_text(encoding="utf-8", errors="replace")
         total += len(text)
         if used + len(text) > STDLIB_CHARACTERS:
             continue
         part = min((("train", 0.90), ("validation", 0.05), ("test", 0.05)), key=lambda p: _filled(parts[p[0]]) / p[1])
-        parts[part[0]].append((int(i), text))
+        parts[part[0]].append((i, text))
         used += len(text)
     texts = Texts(*("".join(t for _, t in sorted(parts[p])) for p in ("train", "validation", "test")))
     chosen = sum(len(p) for p in parts.values())
     notes = [f"{chosen} of {len(files)} files of Python {version}, {used:,} of {total:,} characters; split by file"]
     return text_dataset("python-stdlib", options, texts, card, notes)
+
+
+def _name_hash(path: Path) -> bytes:
+    return hashlib.blake2b(path.as_posix().encode(), digest_size=8).digest()
 
 
 def _filled(files: list[tuple[int, str]]) -> int:
