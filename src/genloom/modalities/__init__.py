@@ -1,0 +1,1 @@
+"""Tensors <-> what people see, hear and read: one file per medium."""
