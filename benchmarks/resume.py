@@ -21,8 +21,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from _result import publish
 
+from _result import publish
 from genloom.data import load as load_data
 from genloom.engine import checkpoint
 from genloom.engine.train import Settings, create_run
@@ -45,8 +45,8 @@ def finish(run: Run) -> None:
 def make(recipe: str, name: str, root: Path) -> Run:
     made = get(recipe)
     steps = STEPS.get(recipe, 600)
-    train = replace(made.train, budget=f"{steps}steps", checkpoint_every="1s", precision="bf16" if "gan-mlp" not in recipe
-                    else "fp32")  # fmt: skip
+    precision = "fp32" if "gan-mlp" in recipe else "bf16"  # one plan for both runs, as a resumed run keeps its own
+    train = replace(made.train, budget=f"{steps}steps", checkpoint_every="1s", precision=precision)
     settings = Settings(recipe, made.model, made.config, made.data, train)
     return create_run(root, settings, load_data(made.data), name)
 

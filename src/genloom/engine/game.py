@@ -30,7 +30,10 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
     """The global generators start at `seed` inside (for dropout and the like) and are as before outside."""
     cpu = torch.default_generator.get_state()
     cuda = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
-    torch.manual_seed(seed)
+    # torch.manual_seed would note a stack trace for every device that is not in use yet, at each call
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(seed)
     try:
         yield
     finally:
@@ -69,6 +72,7 @@ class Game:
         batch = min(options.batch, len(split)) if len(split) == split.items else options.batch
         keep = options.last_batch == "keep"
         self.orders = {p.name: Order(len(split), split.items, batch, self.seed, p.name, keep) for p in self.phases}
+        self._weights = list(model.parameters())
         self._active: PlayerOptimizer | None = None
 
     def items_before(self, index: int) -> int:
@@ -154,7 +158,7 @@ class Game:
         """Gradients reach this player's parameters and no others."""
         if self._active is player:
             return
-        for p in self.model.parameters():
+        for p in self._weights:
             p.requires_grad_(False)
         for p in player.parameters:
             p.requires_grad_(True)
