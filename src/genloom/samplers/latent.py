@@ -27,7 +27,8 @@ def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
     sine = torch.sin(angle)
     direction = (torch.sin((1 - t_K11) * angle) * unit_a + torch.sin(t_K11 * angle) * unit_b) / sine.clamp_min(1e-12)
     arc = direction * (length_a + t_K11 * (length_b - length_a))
-    return torch.where(sine > 1e-4, arc, lerp(a, b, t)).reshape(len(t), *shape)
+    defined = (sine > 1e-4) & (length_a > 0) & (length_b > 0)
+    return torch.where(defined, arc, lerp(a, b, t)).reshape(len(t), *shape)
 
 
 def walk(points: Tensor, steps: int, *, closed: bool = False) -> Tensor:
