@@ -73,7 +73,7 @@ SAMPLING = (
     Flag("--temperature", "float", "spread of token or latent draws", "1"),
     Flag("--top-k", "int", "draw among the k likeliest tokens only; 0 is off", "0"),
     Flag("--top-p", "float", "draw among the likeliest tokens of total probability p; 1 is off", "1"),
-    Flag("--length", "int", "tokens to write", "the model's own"),
+    Flag("--length", "int", "tokens to write", "500"),
     Flag("--prior", "text", "latent distribution: fitted or standard", "the model's own"),
 )
 

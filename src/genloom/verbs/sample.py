@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from genloom.engine.load import Loaded
     from genloom.runs import Run
 
+LENGTH = 500  # tokens of a text where nobody says otherwise: enough to judge one
 AnyRun: TypeAlias = Any  # a Run, its path, name or number, what train() returned, or what open_run() did
 
 
@@ -101,12 +103,31 @@ def draw(
         indices, labelled = class_indices(spec, label), the_class(spec)
         assert labelled is not None  # class_indices has refused otherwise
         condition[labelled[0]] = torch.tensor(indices).repeat(-(-n // len(indices)))[:n]
+        if not listens(loaded, labelled[0]):
+            raise BadValue(f"--label {label}: the model of {loaded.run.path} does not listen to classes; leave it out")
     if prompt is not None:
         condition[name] = prompt_ids(loaded, prompt, modality).expand(n, -1)
     generator = torch.Generator(loaded.device).manual_seed(seed)
     condition = {k: v.to(loaded.device) for k, v in condition.items()}
     with preview.resting(model):
         return preview.sample(model, n, generator, condition or None, options)[name]
+
+
+def listens(loaded: Loaded, name: str) -> bool:
+    """Whether the model's samples depend on the class field `name`: one item, the same draws, the first two classes."""
+    import torch
+
+    from genloom.engine import preview
+
+    if len(loaded.spec[name].classes) < 2:
+        return True
+    items = []
+    for index in (0, 1):
+        generator = torch.Generator(loaded.device).manual_seed(0)
+        condition = {name: torch.tensor([index], device=loaded.device)}
+        with preview.resting(loaded.model):
+            items.append(preview.sample(loaded.model, 1, generator, condition))  # type: ignore[arg-type]
+    return any(not torch.equal(items[0][k], items[1][k]) for k in items[0])
 
 
 def prompt_ids(loaded: Loaded, prompt: str, modality: str) -> Tensor:
@@ -162,6 +183,8 @@ def sample(
     loaded = open_run(run, runs, raw)
     _, modality = preview.item_field(loaded.spec)
     place = None if out is None else check_out(out, modality)
+    if modality == "text" and options.length is None:
+        options = replace(options, length=LENGTH)
     n = n or (1 if modality == "text" else 64)
     chosen = {k: v for k, v in vars(options).items() if v != getattr(type(options)(), k)}
     data = {"run": str(loaded.run.path), "n": n, "seed": seed, "raw": raw, **chosen}
@@ -213,7 +236,9 @@ def _texts(loaded: Loaded, items: Tensor, place: Path | None, data: Mapping[str,
     from genloom.modalities import text
 
     assert loaded.tokenizer is not None
-    texts = text.to_texts(items, loaded.tokenizer)
+    prompt = str(data.get("prompt", ""))  # as it was given, though the tokenizer may know only some of its characters
+    known = len(loaded.tokenizer.encode(prompt))
+    texts = [prompt + added for added in text.to_texts(items[:, known:], loaded.tokenizer)]
     if place is not None and not place.suffix:
         for i, one in enumerate(texts):
             text.save([one], place / f"{i:04d}.txt")
@@ -254,6 +279,7 @@ def stream(
         raise BadValue("--label cannot be streamed: give --out")
     if not isinstance(loaded.model, CanStream) or loaded.tokenizer is None:
         raise BadValue(f"{loaded.run.path}: its model makes {modality}s and does not stream; use sample")
+    options = options if options.length else replace(options, length=LENGTH)
     ids = torch.zeros(0, dtype=torch.int64) if prompt is None else prompt_ids(loaded, prompt, modality)
     decoder = StreamDecoder(loaded.tokenizer)
     if prompt is not None:

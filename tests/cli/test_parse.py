@@ -1,0 +1,113 @@
+"""The table of verbs, the parser, the help: all without torch."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from genloom.cli import help as texts
+from genloom.cli.commands import COMMANDS
+from genloom.cli.main import finite
+from genloom.cli.parse import find_verb, parse
+from genloom.cli.table import VERBS, verbs
+from genloom.errors import BadValue, NotFound
+
+
+def test_flags_stand_anywhere_and_fields_are_kept_for_the_recipe() -> None:
+    words = ["--config.width", "64", "vae", "--budget=5m", "--data.flip", "--seed", "1e3", "--train.ema=-1"]
+    parsed = parse(verbs()["train"], words)
+    assert parsed.words == ("vae",)
+    assert parsed.values == {"budget": "5m", "seed": 1000}
+    assert parsed.fields == {"config.width": "64", "data.flip": None, "train.ema": "-1"}
+
+
+def test_negative_numbers_and_dashes_are_values() -> None:
+    assert parse(verbs()["sample"], ["r", "-n", "-3"]).values["n"] == -3
+    assert parse(verbs()["sample"], ["r", "--prompt=--x"]).values["prompt"] == "--x"
+    assert parse(verbs()["sample"], ["--", "-r"]).words == ("-r",)
+    assert parse(verbs()["train"], ["vae", "--from", "runs/x"]).values == {"start_from": "runs/x"}
+
+
+@pytest.mark.parametrize(
+    ("verb", "words", "said"),
+    [
+        ("sample", [], "needs RUN"),
+        ("sample", ["a", "b"], "got 'b' as well"),
+        ("sample", ["a", "-n"], "expects a value"),
+        ("sample", ["a", "--seed", "--raw"], "expects a value"),
+        ("sample", ["a", "-n", "many"], "expected a whole number, got 'many'"),
+        ("sample", ["a", "-n", "1.5"], "expected a whole number"),
+        ("sample", ["a", "-n", "inf"], "expected a whole number"),
+        ("sample", ["a", "--top-p", "x"], "expected a number"),
+        ("sample", ["a", "--raw=1"], "takes no value"),
+        ("sample", ["a", "-n", "1", "-n", "2"], "given twice"),
+        ("train", ["a", "--batch", "1", "--batch", "2"], "given twice"),
+        ("doctor", ["now"], "takes no arguments"),
+    ],
+)
+def test_bad_words(verb: str, words: list[str], said: str) -> None:
+    with pytest.raises(BadValue) as caught:
+        parse(verbs()[verb], words)
+    assert said in str(caught.value)
+
+
+def test_wrong_names_answer_with_the_nearest() -> None:
+    with pytest.raises(NotFound, match="did you mean 'sample'"):
+        find_verb("smaple")
+    with pytest.raises(NotFound, match="--temperature"):
+        parse(verbs()["sample"], ["r", "--temprature", "1"])
+
+
+def test_every_verb_has_a_command_and_a_function() -> None:
+    import genloom
+
+    assert list(COMMANDS) == [v.name for v in VERBS]
+    for verb in VERBS:
+        assert callable(getattr(genloom, verb.name))
+        assert verb.name in texts.overview("0")
+
+
+@pytest.mark.parametrize("verb", VERBS, ids=lambda v: v.name)
+def test_help_names_every_flag_and_its_examples_parse(verb) -> None:
+    said = texts.verb_help(verb)
+    for flag in verb.flags:
+        assert flag.name in said
+    import shlex
+
+    for example in verb.examples:
+        words = shlex.split(example)
+        assert words[:2] == ["genloom", verb.name]
+        parse(verb, words[2:])
+
+
+def test_functions_take_what_their_flags_give() -> None:
+    import inspect
+
+    import genloom
+
+    for verb in VERBS:
+        if verb.name in ("runs", "recipes", "data"):
+            continue
+        known = inspect.signature(getattr(genloom, verb.name)).parameters
+        assert {f.dest for f in verb.flags} <= set(known), verb.name
+
+
+def test_help_and_import_load_no_torch() -> None:
+    code = (
+        "import sys, genloom; from genloom.cli.main import main; main(['--help']); main(['train', '--help'])\n"
+        "import genloom.verbs.results\n"
+        "sys.exit(bool({'torch', 'numpy', 'PIL', 'genloom.engine'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], stdout=subprocess.DEVNULL).returncode == 0
+
+
+def test_json_has_no_nan() -> None:
+    assert finite({"a": float("nan"), "b": (1.0, Path("x")), 3: True}) == {"a": None, "b": [1.0, "x"], "3": True}
+
+
+def test_the_docs_page_is_up_to_date() -> None:
+    script = Path(__file__).parents[2] / "docs" / "generate_cli.py"
+    assert subprocess.run([sys.executable, str(script), "--check"]).returncode == 0
