@@ -65,12 +65,16 @@ def as_matrix(x: Array, what: str = "features") -> Tensor:
     """
     tensor = torch.from_numpy(np.ascontiguousarray(x)) if isinstance(x, np.ndarray) else x.detach()
     if tensor.ndim < 2:
-        raise BadData(f"{what}: expected a matrix (items, dimensions), got shape {tuple(tensor.shape)}: pass one row an item")
+        raise BadData(
+            f"{what}: expected a matrix (items, dimensions), got shape {tuple(tensor.shape)}: pass one row an item"
+        )
     tensor = tensor.cpu().flatten(1)
     tensor = tensor if tensor.dtype in (torch.float32, torch.float64) else tensor.float()
     if not torch.isfinite(tensor).all():
         bad = int((~torch.isfinite(tensor)).any(1).sum())
-        raise BadData(f"{what}: {bad} of {len(tensor)} rows hold values that are not finite: leave them out or mend the model")
+        raise BadData(
+            f"{what}: {bad} of {len(tensor)} rows hold values that are not finite: leave them out or mend the model"
+        )
     return tensor
 
 
@@ -78,5 +82,7 @@ def pair(x: Array, y: Array) -> tuple[Tensor, Tensor]:
     """Two sets of the same width. Raises BadData where the widths differ."""
     a, b = as_matrix(x), as_matrix(y)
     if a.shape[1] != b.shape[1]:
-        raise BadData(f"two sets of {a.shape[1]} and {b.shape[1]} dimensions cannot be compared: use the same features for both")
+        raise BadData(
+            f"two sets of {a.shape[1]} and {b.shape[1]} dimensions cannot be compared: use the same features for both"
+        )
     return a, b

@@ -29,10 +29,12 @@ def nearest(queries: Array, reference: Array, *, k: int = 1, chunk: int = 4096) 
     if not 1 <= k <= len(reference):
         raise BadValue(f"expected k between 1 and the {len(reference)} reference items, got {k}")
     q = as_matrix(queries, "queries").float()
+    if not len(q):
+        return Neighbours(torch.empty(0, k, dtype=torch.int64), torch.empty(0, k))
     best = torch.full((len(q), k), torch.inf)
     where = torch.zeros(len(q), k, dtype=torch.int64)
     # Shifting both sides changes no distance and keeps fp32 sums of large, similar numbers exact.
-    centre = q.mean(0) if len(q) else torch.zeros(q.shape[1])
+    centre = q.mean(0)
     shifted = q - centre
     for start in range(0, len(reference), chunk):
         rows = as_matrix(reference[start : start + chunk], "reference").float()
@@ -46,5 +48,5 @@ def nearest(queries: Array, reference: Array, *, k: int = 1, chunk: int = 4096) 
         where = torch.cat([where, places], 1).gather(1, order)
     found = as_matrix(reference[where.flatten()], "reference").float().view(len(q), k, -1)
     exact = (found - q[:, None]).double().norm(dim=2)
-    exact, order = exact.sort(1, stable=True)
+    exact, order = exact.sort(dim=1, stable=True)
     return Neighbours(where.gather(1, order), exact.float())

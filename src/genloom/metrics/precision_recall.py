@@ -19,7 +19,7 @@ from genloom.metrics.shares import clopper_pearson
 
 CITATION = (
     "@inproceedings{kynkaanniemi2019improved, title={Improved Precision and Recall Metric for Assessing Generative "
-    "Models}, author={Kynk{\\\"a}{\\\"a}nniemi, Tuomas and Karras, Tero and Laine, Samuli and Lehtinen, Jaakko and Aila, "
+    'Models}, author={Kynk{\\"a}{\\"a}nniemi, Tuomas and Karras, Tero and Laine, Samuli and Lehtinen, Jaakko and Aila, '
     "Timo}, booktitle={NeurIPS}, year={2019}}"
 )
 
@@ -42,13 +42,15 @@ def radii(x: Tensor, k: int, chunk: int = 1024) -> Tensor:
 
 
 def precision_recall(real: Array, fake: Array, *, k: int = 5, chunk: int = 1024) -> tuple[float, float]:
-    """Precision and recall of `fake` (M, D) against `real` (N, D). Distances that are equal up to rounding count as inside.
+    """Precision and recall of `fake` (M, D) against `real` (N, D); an item on a ball's edge is inside.
 
     Raises BadValue unless both sets hold more than k items.
     """
     a, b = (t.float() for t in pair(real, fake))
     if k < 1 or min(len(a), len(b)) <= k:
-        raise BadValue(f"precision and recall with k = {k} need more than k items on each side, got {len(a)} and {len(b)}")
+        raise BadValue(
+            f"precision and recall with k = {k} need more than k items on each side, got {len(a)} and {len(b)}"
+        )
     # Centring keeps the norms, and so the rounding of |x|^2 + |y|^2 - 2xy, as small as the data allow.
     centre = a.mean(0)
     a, b = a - centre, b - centre

@@ -11,8 +11,9 @@ from genloom.errors import BadValue
 from genloom.metrics.base import Result
 
 CITATION = (
-    "@article{clopper1934use, title={The Use of Confidence or Fiducial Limits Illustrated in the Case of the Binomial}, "
-    "author={Clopper, C. J. and Pearson, E. S.}, journal={Biometrika}, volume={26}, pages={404--413}, year={1934}}"
+    "@article{clopper1934use, title={The Use of Confidence or Fiducial Limits Illustrated in the Case of the "
+    "Binomial}, author={Clopper, C. J. and Pearson, E. S.}, journal={Biometrika}, volume={26}, "
+    "pages={404--413}, year={1934}}"
 )
 
 
@@ -27,7 +28,12 @@ def clopper_pearson(count: int, n: int, confidence: float = 0.95) -> tuple[float
 
 
 def class_shares(
-    judged: Tensor, classes: Sequence[str], *, judge: str, reference: Tensor | None = None, accuracy: float | None = None
+    judged: Tensor,
+    classes: Sequence[str],
+    *,
+    judge: str,
+    reference: Tensor | None = None,
+    accuracy: float | None = None,
 ) -> list[Result]:
     """How large a share of the samples the judge puts into each class.
 

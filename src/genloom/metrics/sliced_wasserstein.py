@@ -13,9 +13,9 @@ from genloom.errors import BadValue
 from genloom.metrics.base import Array, pair
 
 CITATION = (
-    "@article{bonneel2015sliced, title={Sliced and Radon Wasserstein Barycenters of Measures}, author={Bonneel, Nicolas "
-    "and Rabin, Julien and Peyr{\\'e}, Gabriel and Pfister, Hanspeter}, journal={Journal of Mathematical Imaging and "
-    "Vision}, volume={51}, pages={22--45}, year={2015}}"
+    "@article{bonneel2015sliced, title={Sliced and Radon Wasserstein Barycenters of Measures}, author={Bonneel, "
+    "Nicolas and Rabin, Julien and Peyr{\\'e}, Gabriel and Pfister, Hanspeter}, journal={Journal of "
+    "Mathematical Imaging and Vision}, volume={51}, pages={22--45}, year={2015}}"
 )
 
 

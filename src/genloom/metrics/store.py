@@ -1,0 +1,115 @@
+"""Where extractors and their features are kept: $GENLOOM_CACHE, or else the user's cache folder.
+
+    extractors/KEY.safetensors                  the network; KEY derives from the data set's digest and the recipe
+    extractors/KEY-HASH8-PART.safetensors       features of a part of the data set in the network of that hash
+
+Files are written beside and renamed, so a reader never sees half a file. A damaged file is made anew. Where nothing can
+be written all works, only slower.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from genloom.core import DataSpec, derive_seed, the_item
+from genloom.metrics.base import SplitLike
+from genloom.metrics.extractor import VERSION, Extractor, embed, from_tensors, to_metadata, train_extractor
+
+
+class DatasetLike(Protocol):
+    """A data set, as metrics see it."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def digest(self) -> str: ...
+    @property
+    def spec(self) -> DataSpec: ...
+    @property
+    def train(self) -> SplitLike: ...
+    @property
+    def test(self) -> SplitLike: ...
+
+
+def cache_folder() -> Path:
+    """$GENLOOM_CACHE, or else genloom in $XDG_CACHE_HOME, or else in ~/.cache."""
+    if own := os.environ.get("GENLOOM_CACHE"):
+        return Path(own).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").expanduser() / "genloom"
+
+
+def extractor_for(
+    dataset: DatasetLike,
+    *,
+    seed: int = 0,
+    device: torch.device | str = "cpu",
+    cached: bool = True,
+    progress: Callable[[float], None] | None = None,
+) -> Extractor:
+    """The data set's feature extractor: from the cache, or else trained on its training split now."""
+    path = _path(dataset, seed)
+    if cached:
+        with contextlib.suppress(OSError, SafetensorError, ValueError, KeyError, RuntimeError):
+            tensors, metadata = _read(path)
+            return from_tensors(tensors, metadata).to(device)
+    net = train_extractor(dataset.train, name=slug(dataset.name), seed=seed, device=device, progress=progress)
+    net.facts = {**net.facts, "data": dataset.name, "digest": dataset.digest}
+    if cached:
+        _write(path, net.state_dict(), to_metadata(net))
+    return net
+
+
+def split_features(net: Extractor, dataset: DatasetLike, part: str, *, seed: int = 0, cached: bool = True) -> Tensor:
+    """Features (items, 64) of the whole part "train" or "test", in the split's own order."""
+    split: SplitLike = getattr(dataset, part)
+    path = _path(dataset, seed).with_name(f"{_path(dataset, seed).stem}-{net.identity[-8:]}-{part}.safetensors")
+    if cached:
+        with contextlib.suppress(OSError, SafetensorError, ValueError, KeyError):
+            found = _read(path)[0]["features"]
+            if len(found) == len(split):
+                return found
+    key, _ = the_item(split.spec, "image", "the feature extractor")
+    features = embed(net, (split.batch(index)[key] for index in torch.arange(len(split)).split(512)))
+    if cached:
+        _write(path, {"features": features}, {})
+    return features
+
+
+def slug(name: str) -> str:
+    """A name that is safe in files, tables and commands."""
+    return re.sub(r"[^A-Za-z0-9.]+", "-", name).strip("-.")[:40] or "data"
+
+
+def _path(dataset: DatasetLike, seed: int) -> Path:
+    shape = the_item(dataset.spec, "image", "the feature extractor")[1].shape
+    key = derive_seed(dataset.digest, shape, sorted(dataset.spec), VERSION, seed)
+    return cache_folder() / "extractors" / f"{slug(dataset.name)}-{key:016x}.safetensors"
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    with safe_open(str(path), framework="pt") as file:
+        return {k: file.get_tensor(k) for k in file.keys()}, file.metadata() or {}  # noqa: SIM118
+
+
+def _write(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> None:
+    """Written beside and renamed; a disk that is full or closed to us is no reason to fail."""
+    with contextlib.suppress(OSError, SafetensorError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
+        os.close(handle)
+        try:
+            save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, temporary, metadata)
+            os.replace(temporary, path)
+        finally:
+            Path(temporary).unlink(missing_ok=True)
