@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from genloom.core import Optimizer
 from genloom.data.options import DataOptions
 from genloom.engine.options import TrainOptions
 from genloom.models.diffusion.flow import FlowConfig
@@ -11,9 +10,7 @@ from genloom.recipes.registry import Recipe, recipe
 SIZES = {
     "nano": FlowConfig(),
     "small": FlowConfig(widths=(64, 128, 128), blocks=(1, 2, 2), attention=(2,)),
-    "base": FlowConfig(
-        widths=(128, 256, 256), blocks=(2, 2, 3), attention=(1, 2), embedding=256, optimizer=Optimizer(lr=1e-3)
-    ),
+    "base": FlowConfig(widths=(128, 256, 256), blocks=(2, 2, 3), attention=(1, 2), embedding=256),
 }
 
 

@@ -6,6 +6,7 @@ t = 0 for data and t = 1 for noise. What differs from the paper:
 - Times are logit-normal for most of the run and uniform at the end, spread evenly over each batch.
 - Labels, where the data has them, are dropped for a tenth of the items, and sampling extrapolates from the unlabelled
   to the labelled velocity (classifier-free guidance, arXiv:2207.12598).
+- Muon moves the convolutions (as "out x rest" matrices), AdamW the rest.
 - Sampling takes a few evaluations of a multistep solver rather than an adaptive Runge-Kutta.
 """
 
@@ -37,6 +38,11 @@ from genloom.nets.condition import Conditioner
 from genloom.nets.unet import UNet
 from genloom.objectives.diffusion import interpolate, linear_part, match, stratify, training_times, velocity_target
 from genloom.samplers.solvers import solve
+
+# Muon for the convolutions inside; AdamW for the first and last layer and for what makes scales and shifts.
+OPTIMIZER = Optimizer(
+    name="muon", lr=2e-3, muon_lr=0.02, muon_skips=("net.enter.*", "net.leave.*", "net.time.*", "*.film.*")
+)
 
 
 @dataclass(frozen=True)
@@ -71,7 +77,7 @@ class FlowConfig:
     solver: str = "adams"
     shift: float = 1.2
     guidance: float = 1.5
-    optimizer: Optimizer = Optimizer(lr=2e-3)
+    optimizer: Optimizer = OPTIMIZER
 
 
 class Flow(Model, CanSample, CanDecode):
