@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from genloom.core import DataSpec, Model, spec_from_json
 from genloom.engine import checkpoint
 from genloom.engine.ema import post_hoc_weights
+from genloom.engine.given import partners
 from genloom.engine.train import Settings, device_of, settings_of
 from genloom.errors import BadValue, Damaged
 from genloom.modalities.text import Tokenizer, tokenizer_from_json
@@ -33,7 +34,8 @@ class Loaded:
 def load(run: Run, raw: bool = False, step: int | None = None, ema: float | None = None) -> Loaded:
     """The model of a run with its averaged weights (raw: those of the last step), from its newest checkpoint or `step`.
 
-    ema: the relative width of another average, put together from a run trained with `train.ema_post_hoc`. Raises Damaged where there is no checkpoint, or it was changed, cut short or belongs to another model or version.
+    ema: the relative width of another average, put together from a run trained with `train.ema_post_hoc`.
+    Raises Damaged where there is no checkpoint, or it was changed, cut short or belongs to another model or version.
     """
     settings = settings_of(run)
     steps = run.checkpoints()
@@ -43,7 +45,7 @@ def load(run: Run, raw: bool = False, step: int | None = None, ema: float | None
     if step not in steps:
         raise Damaged(f"{run.path} has no checkpoint of step {step}: it has {', '.join(map(str, steps))}")
     spec = spec_from_json(run.config["spec"])
-    model = model_class(settings.model)(settings.config, spec)
+    model = model_class(settings.model)(settings.config, spec, partners(run))
     averaged = "ema.safetensors" in checkpoint.read_state(run, step)["sha256"]
     tensors = checkpoint.read_tensors(run, step, "ema" if averaged and not raw else "model")
     if ema is not None:
@@ -66,7 +68,9 @@ def post_hoc(run: Run, step: int, sigma_rel: float) -> dict[str, torch.Tensor]:
     """
     files = [p for p in sorted((run.path / "snapshots").glob("*/*.safetensors")) if int(p.parent.name) <= step]
     if len(files) < 2:
-        raise BadValue(f"{run.path} kept no snapshots: train with --train.ema_post_hoc true to choose the width afterwards")
+        raise BadValue(
+            f"{run.path} kept no snapshots: train with --train.ema_post_hoc true to choose the width afterwards"
+        )
     stored = [(float(p.parent.name), float(p.stem)) for p in files]
     weights = post_hoc_weights(stored, float(step), sigma_rel)
     total: dict[str, torch.Tensor] = {}

@@ -22,6 +22,7 @@ from genloom.engine import checkpoint
 from genloom.engine.budget import Budget, Clock, Interval, parse_budget
 from genloom.engine.distributed import World
 from genloom.engine.game import Game, Moment, seeded
+from genloom.engine.given import attach, partners
 from genloom.engine.journal import Reporter, duration
 from genloom.engine.optim import PlayerOptimizer
 from genloom.engine.options import TrainOptions
@@ -92,19 +93,25 @@ def device_of(options: TrainOptions) -> torch.device:
     return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
 
 
-def build(name: str, config: Any, dataset: Dataset, seed: int) -> Model:
+def build(name: str, config: Any, dataset: Dataset, seed: int, given: Mapping[str, Model] = {}) -> Model:
     """A model with its first weights, which depend on the seed alone. Raises BadData where the data does not fit."""
     with seeded(derive_seed(seed, "init"), torch.device("cpu")):
-        return model_class(name)(config, dataset.spec)
+        return model_class(name)(config, dataset.spec, given)
 
 
-def create_run(root: Path | str, settings: Settings, dataset: Dataset, name: str | None = None) -> Run:
-    """A new run directory that holds everything training needs to know. Raises BadValue, Storage, BadData."""
+def create_run(
+    root: Path | str, settings: Settings, dataset: Dataset, name: str | None = None, given: Mapping[str, Run] = {}
+) -> Run:
+    """A new run directory that holds everything training needs to know. Raises BadValue, Storage, BadData.
+
+    given: finished runs this one's model stands on, by role.
+    """
     check(settings.train)
     world = World.join(device_of(settings.train))
     path = ""
     if world.leads:
-        build(settings.model, settings.config, dataset, settings.train.seed)  # a misfit must not leave a directory
+        if not given and not model_class(settings.model).uses:
+            build(settings.model, settings.config, dataset, settings.train.seed)  # a misfit must not leave a directory
         run = Run.create(root, settings.recipe, name=name, config={
             "genloom": __version__,
             "recipe": settings.recipe,
@@ -116,6 +123,13 @@ def create_run(root: Path | str, settings: Settings, dataset: Dataset, name: str
             "dataset": {"name": dataset.name, "digest": dataset.digest, "items": dataset.train.items,
                         "card": asdict(dataset.card), "notes": list(dataset.notes)},
         })  # fmt: skip
+        try:
+            attach(run, model_class(settings.model), given)
+            if given:
+                build(settings.model, settings.config, dataset, settings.train.seed, partners(run))
+        except GenloomError:
+            run.remove()
+            raise
         if dataset.tokenizer is not None:
             run.write("tokenizer.json", dataset.tokenizer.to_json())
         path = str(run.path)
@@ -243,7 +257,7 @@ def _train(
 ) -> Outcome:
     options = settings.train
     found = run.checkpoints()
-    model = build(settings.model, settings.config, dataset, options.seed).to(device)
+    model = build(settings.model, settings.config, dataset, options.seed, partners(run)).to(device)
     if start_from is not None and not found:
         reporter.say(_start_from(model, start_from))
     plan = _agreed_plan(run, model, dataset, settings, budget, device, world, replay, bool(found))
