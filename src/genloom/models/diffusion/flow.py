@@ -76,7 +76,7 @@ class FlowConfig:
     steps: int = 12
     solver: str = "adams"
     shift: float = 1.2
-    guidance: float = 1.5
+    guidance: float = 1.75
     optimizer: Optimizer = OPTIMIZER
 
 
