@@ -1,0 +1,114 @@
+"""How surprised a model is by held-out items: bits per dimension of 8-bit images, nats per token of texts.
+
+Means carry the standard error of the mean over items; neighbouring windows of one text are alike, so there the interval
+is somewhat too narrow. A bound is never below the exact value: a bound and an exact figure compare only one way.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from genloom.core import Field, HasLikelihood, Model
+from genloom.errors import BadData
+from genloom.metrics.base import Result, SplitLike
+
+CITATION = (
+    "@inproceedings{theis2016note, title={A Note on the Evaluation of Generative Models}, author={Theis, Lucas and "
+    'van den Oord, A{\\"a}ron and Bethge, Matthias}, booktitle={ICLR}, year={2016}}'
+)
+
+
+class Decodes(Protocol):
+    """What a tokenizer must do so that figures per character can be given."""
+
+    def decode(self, ids: list[int]) -> str: ...
+
+
+def windows(split: SplitLike, limit: int | None = None) -> Tensor:
+    """Indices (N,) of items that do not overlap: all of them, or `limit` spread evenly over the split."""
+    stride = next((f.shape[0] for f in split.spec.values() if f.modality == "text"), 1)
+    n = split.items if limit is None else min(limit, split.items)
+    return torch.arange(n) * split.items // max(n, 1) * stride
+
+
+@torch.no_grad()
+def nlls(model: Model, split: SplitLike, index: Tensor, *, generator: torch.Generator, batch: int = 128) -> Tensor:
+    """Negative log-likelihood in nats (N,), float64, of the items at `index`. Puts the model into evaluation mode."""
+    if not isinstance(model, HasLikelihood):
+        raise BadData(f"{type(model).__name__} gives items no probability: measure its samples instead")
+    device = next((p.device for p in model.parameters()), torch.device("cpu"))
+    training = model.training
+    model.eval()
+    try:
+        with torch.autocast(device.type, enabled=False):
+            parts = []
+            for rows in index.split(batch):
+                items = {k: v.to(device) for k, v in split.batch(rows).items()}
+                parts.append(model.nll(items, generator=generator).double().cpu())
+    finally:
+        model.train(training)
+    return torch.cat(parts) if parts else torch.empty(0, dtype=torch.float64)
+
+
+def mean_interval(values: Tensor) -> tuple[float, tuple[float, float] | None]:
+    """The mean and its 95% interval by the normal law; no interval for fewer than two values."""
+    mean = float(values.mean())
+    if len(values) < 2:
+        return mean, None
+    half = 1.96 * float(values.std()) / math.sqrt(len(values))
+    return mean, (mean - half, mean + half)
+
+
+def likelihood(
+    model: Model,
+    split: SplitLike,
+    field: Field,
+    *,
+    generator: torch.Generator,
+    limit: int | None = None,
+    batch: int = 128,
+    tokenizer: Decodes | None = None,
+    text_key: str = "text",
+) -> list[Result]:
+    """Bits per dimension (images) or nats per token, character and byte (texts) over items of `split`.
+
+    limit: measure only so many items, spread evenly. Raises BadData where the split is empty.
+    """
+    index = windows(split, limit)
+    if not len(index):
+        raise BadData("no held-out items to measure a likelihood on: give the data set a test part")
+    values = nlls(model, split, index, generator=generator, batch=batch)
+    kind = model.kind if isinstance(model, HasLikelihood) else ""
+    protocol = {
+        "kind": kind,
+        "split": "test",
+        "items": len(index),
+        "of": split.items,
+        "interval": "mean +- 1.96 standard errors over items",
+    }
+
+    def result(key: str, name: str, values: Tensor, n: int, **extra: object) -> Result:
+        mean, interval = mean_interval(values)
+        return Result(key, name, mean, interval, n, {**protocol, **extra}, CITATION, "lower")
+
+    dimensions = math.prod(field.shape)
+    if field.modality != "text":
+        bits = values / (dimensions * math.log(2))
+        name = "bits per dimension" + {"bound": " (upper bound)", "estimate": " (estimate)"}.get(kind, "")
+        return [result("bits_per_dimension", name, bits, len(index), dimensions=dimensions)]
+    per_token = values / dimensions
+    results = [result("nats_per_token", "nats per token", per_token, len(index), tokens=len(index) * dimensions)]
+    if tokenizer is not None:
+        texts = [tokenizer.decode(row.tolist()) for rows in index.split(512) for row in split.batch(rows)[text_key]]
+        for key, unit, size in (
+            ("nats_per_character", "character", sum(map(len, texts))),
+            ("nats_per_byte", "byte", sum(len(t.encode()) for t in texts)),
+        ):
+            # One ratio of sums: windows of fewer characters must not weigh as much as longer ones.
+            scaled = values * (len(index) / max(size, 1))
+            results.append(result(key, f"nats per {unit}", scaled, len(index), **{f"{unit}s": size}))
+    return results
