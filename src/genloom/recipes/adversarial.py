@@ -47,4 +47,4 @@ def r3gan(size: str = "nano") -> Recipe:
     config = modern.R3GANConfig()
     if size == "small":
         config = replace(config, width=64, blocks=2)
-    return Recipe("r3gan", config, DataOptions(), TrainOptions(budget="10m", batch=64))
+    return Recipe("r3gan", config, DataOptions(), TrainOptions(budget="10m", batch=32))
