@@ -10,10 +10,10 @@ import pytest
 
 from genloom.cli import help as texts
 from genloom.cli.commands import COMMANDS
-from genloom.cli.main import finite
 from genloom.cli.parse import find_verb, parse
 from genloom.cli.table import VERBS, verbs
 from genloom.errors import BadValue, NotFound
+from genloom.verbs.results import finite
 
 
 def test_flags_stand_anywhere_and_fields_are_kept_for_the_recipe() -> None:

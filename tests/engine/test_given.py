@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import Shop
+from shop import Shop
 from torch import nn
 
 from genloom.core import Batch, CanEncode, Loss, Model, Optimizer, Phase, Player, Step

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import pytest
 import torch
-from conftest import Shop
+from shop import Shop
 from torch import Tensor, nn
 
 from genloom.core import Batch, CanSample, Loss, Model, Optimizer, Phase, Player, Step
