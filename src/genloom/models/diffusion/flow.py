@@ -63,8 +63,8 @@ class FlowConfig:
     optimizer: how the network learns.
     """
 
-    widths: tuple[int, ...] = (32, 64)
-    blocks: tuple[int, ...] = (1, 2)
+    widths: tuple[int, ...] = (32, 96)
+    blocks: tuple[int, ...] = (1, 3)
     attention: tuple[int, ...] = ()
     stem: int = 2
     embedding: int = 128
