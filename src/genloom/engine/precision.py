@@ -10,7 +10,7 @@ import platform
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -128,25 +128,26 @@ def choose(
         except (ValueError, TypeError, OSError):
             memory.unlink(missing_ok=True)
     allowance = min(6.0, 0.03 * budget_seconds if budget_seconds else 6.0)
-    plan = _race(model, play, plans, allowance, device)
+    plan, complete = _race(model, play, plans, allowance, device)
     patient = options.compile == "auto" and not second_order and (budget_seconds or 0) > 1800
     if patient and (device.type == "cuda" or shutil.which("c++") or shutil.which("g++")):
         plan = _try_compiled(model, play, plan, device)
-    try:
-        memory.parent.mkdir(parents=True, exist_ok=True)
-        write_json(memory, asdict(plan))
-    except (OSError, Storage):
-        pass  # a cache that cannot be written only costs the next run its measurement
+    if complete:  # a race that a short budget or a busy machine cut short must not decide for later runs
+        with suppress(OSError, Storage):  # a cache that cannot be written only costs the next run its measurement
+            memory.parent.mkdir(parents=True, exist_ok=True)
+            write_json(memory, asdict(plan))
     return plan
 
 
-def _race(model: Model, play: Play, plans: list[Plan], seconds: float, device: torch.device) -> Plan:
+def _race(model: Model, play: Play, plans: list[Plan], seconds: float, device: torch.device) -> tuple[Plan, bool]:
+    """The fastest plan, and whether all were tried."""
     original = copy.deepcopy(model)
     reference: Tensor | None = None
     times: list[tuple[float, Plan]] = []
-    begun = time.perf_counter()
+    begun, complete = time.perf_counter(), True
     for tried, plan in enumerate(plans):
         if tried and time.perf_counter() - begun > seconds:
+            complete = False
             break  # steps so slow, or a budget so short, that trying more would cost more than it could win
         trial = copy.deepcopy(original)
         arrange(trial, plan)
@@ -171,10 +172,11 @@ def _race(model: Model, play: Play, plans: list[Plan], seconds: float, device: t
                 break
         times.append((fastest, plan))
     if not times:
-        return replace(plans[0], reason="nothing else agreed with it")
+        return replace(plans[0], reason="nothing else agreed with it"), complete
     seconds_fp32 = next((t for t, p in times if p.dtype == plans[0].dtype), times[0][0])
     best, plan = min(times, key=lambda pair: pair[0])
-    return replace(plan, reason=f"measured: {best * 1e3:.1f} ms a step, {plans[0].dtype} {seconds_fp32 * 1e3:.1f} ms")
+    told = f"measured: {best * 1e3:.1f} ms a step, {plans[0].dtype} {seconds_fp32 * 1e3:.1f} ms"
+    return replace(plan, reason=told), complete
 
 
 def _gradients(model: nn.Module) -> Tensor:

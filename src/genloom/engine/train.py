@@ -24,6 +24,7 @@ from genloom.engine.distributed import World
 from genloom.engine.game import Game, Moment, seeded
 from genloom.engine.given import attach, partners
 from genloom.engine.journal import Reporter, duration
+from genloom.engine.memory import keep_freed_memory
 from genloom.engine.optim import PlayerOptimizer
 from genloom.engine.options import TrainOptions
 from genloom.engine.precision import Plan, arrange, choose, compile_networks, processor
@@ -256,6 +257,8 @@ def _train(
     replay: Run | None,
 ) -> Outcome:
     options = settings.train
+    if device.type == "cpu":
+        keep_freed_memory()
     found = run.checkpoints()
     model = build(settings.model, settings.config, dataset, options.seed, partners(run)).to(device)
     if start_from is not None and not found:
