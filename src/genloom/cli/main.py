@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import sys
 from collections.abc import Sequence
 from contextlib import redirect_stdout
-from typing import Any
 
 from genloom import __version__
 from genloom.cli import help as texts
@@ -28,8 +26,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if debug:
             raise
         line = " ".join(str(error).split())
-        print(f"genloom: {line}", file=sys.stderr)
-        if "--json" in words:
+        print(f"genloom: {line}" if leads() else f"genloom[{os.environ['RANK']}]: {line}", file=sys.stderr)
+        if "--json" in words and leads():
             print(json.dumps({"error": line, "kind": type(error).__name__}))
         return error.exit_code
     except BrokenPipeError:  # the reader has gone (`genloom runs | head`): nobody is left to tell
@@ -40,6 +38,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print("genloom: interrupted", file=sys.stderr)
         return 130
+
+
+def leads() -> bool:
+    """Whether this process speaks: alone, or the first of those that torchrun started."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def _run(words: list[str]) -> int:
@@ -60,16 +63,17 @@ def _run(words: list[str]) -> int:
         print(_help(parsed))
         return 0
     from genloom.cli import commands
+    from genloom.verbs.results import finite
 
     command = commands.COMMANDS[verb.name]
     if not parsed.on("json"):
         result = command(parsed)
-        if result is not None:
+        if result is not None and leads():
             print(result)
         return 0
     with redirect_stdout(sys.stderr):  # whatever a library prints, stdout carries one JSON object
         result = command(parsed)
-    if result is not None:
+    if result is not None and leads():
         print(json.dumps(finite(result.to_json()), ensure_ascii=False))
     return 0
 
@@ -93,14 +97,3 @@ def _help(parsed: Parsed) -> str:
         rows = texts.field_rows(fields.leaves(DataOptions(), "data."))
         text += "\n".join(["", "", "fields of data:", "", *texts.columns(rows)])
     return text
-
-
-def finite(value: Any) -> Any:
-    """JSON has no NaN and no infinity: they become null. Paths become text, tuples lists."""
-    if isinstance(value, dict):
-        return {str(k): finite(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(v) for v in value]
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value if isinstance(value, str | int | bool) or value is None else str(value)

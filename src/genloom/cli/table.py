@@ -152,7 +152,7 @@ VERBS = (
         "measure how good a run's samples are, beside what real data reach",
         (RUN,),
         (
-            Flag("--n", "int", "how many samples", "5000", short="-n"),
+            Flag("--n", "int", "how many samples; of texts, how many held-out windows", "5000", short="-n"),
             SEED,
             RAW,
             *(f for f in SAMPLING if f.name not in ("--label", "--length")),

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genloom.errors import BadValue
+from genloom.verbs.evaluate import data_of
 from genloom.verbs.places import check_count, check_out
 from genloom.verbs.results import Picture
 from genloom.verbs.sample import AnyRun, open_run, picture
@@ -97,7 +98,6 @@ def reconstruct(
     """
     import torch
 
-    from genloom import data as sets
     from genloom.core import CanDecode, CanEncode, the_class
     from genloom.modalities import image
 
@@ -110,7 +110,7 @@ def reconstruct(
     place = check_out(
         out or loaded.run.samples / f"reconstruct-n{n}-seed{seed}{'-raw' * raw}.png", "image", folder=False
     )
-    test = sets.load(loaded.settings.data).test
+    test = data_of(loaded).test
     chosen = torch.randperm(len(test), generator=torch.Generator().manual_seed(seed))[: min(n, len(test))]
     batch = {k: v.to(loaded.device) for k, v in test.batch(chosen).items()}
     with torch.no_grad():

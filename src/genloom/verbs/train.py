@@ -188,7 +188,7 @@ def _place(source: str) -> str:
 def _reporter() -> Reporter:
     from genloom.engine.journal import Reporter
 
-    return Reporter(sys.stderr)
+    return Reporter(sys.stderr if os.environ.get("RANK", "0") == "0" else None)
 
 
 def _play(run: Run, dataset: Any, reporter: Reporter, source: Run | None, repeated: Run | None) -> Trained:
