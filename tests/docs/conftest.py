@@ -114,6 +114,7 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
     from genloom.recipes import registry
 
+    registry.entries()  # built-in recipes register once, at their import: before the registry is set aside
     site = install(ROOT / "tests" / "plugin", tmp_path / "site")
     monkeypatch.syspath_prepend(site)
     for name in ("_entries", "_loaded", "broken"):
