@@ -319,7 +319,7 @@ def check_streaming(case: Case) -> None:
 
 
 def first_gradients(case: Case, world: World) -> dict[str, Tensor]:
-    """ "phase/parameter" -> gradient of every turn of the first step, averaged over processes, weights left as they are."""
+    """The gradient of every turn of the first step by "phase/parameter", averaged over processes; no weight moves."""
     model = case.build()
     game = case.game(model, world)
     turn, found = game.turn, {}
