@@ -69,7 +69,7 @@ class Game:
         self.seed = options.seed
         self.phases = model.phases()
         self.players = {p.name: PlayerOptimizer(model, p) for p in model.players()}
-        batch = min(options.batch, len(split)) if len(split) == split.items else options.batch
+        batch = min(options.batch, split.items)
         keep = options.last_batch == "keep"
         self.orders = {p.name: Order(len(split), split.items, batch, self.seed, p.name, keep) for p in self.phases}
         self._weights = list(model.parameters())

@@ -99,11 +99,17 @@ Play = Callable[[Model, Plan], float]
 
 
 def choose(
-    model: Model, play: Play, options: TrainOptions, device: torch.device, budget_seconds: float | None, key: object
+    model: Model,
+    play: Play,
+    options: TrainOptions,
+    device: torch.device,
+    budget_seconds: float | None,
+    steps: int | None,
+    key: object,
 ) -> Plan:
     """The fastest plan whose gradients agree with fp32's.
 
-    The measurement takes about 3% of a timed budget, at most 6 s; its result is kept for the same machine, versions,
+    budget_seconds or steps: how long the run will be. The measurement takes about 3% of it, at most 6 s; its result is kept for the same machine, versions,
     model and batch. The model is left as it was.
     """
     threads = torch.get_num_threads()
@@ -127,8 +133,7 @@ def choose(
             return Plan(**json.loads(memory.read_text()))
         except (ValueError, TypeError, OSError):
             memory.unlink(missing_ok=True)
-    allowance = min(6.0, 0.03 * budget_seconds if budget_seconds else 6.0)
-    plan, complete = _race(model, play, plans, allowance, device)
+    plan, complete = _race(model, play, plans, budget_seconds, steps, device)
     patient = options.compile == "auto" and not second_order and (budget_seconds or 0) > 1800
     if patient and (device.type == "cuda" or shutil.which("c++") or shutil.which("g++")):
         plan = _try_compiled(model, play, plan, device)
@@ -139,12 +144,15 @@ def choose(
     return plan
 
 
-def _race(model: Model, play: Play, plans: list[Plan], seconds: float, device: torch.device) -> tuple[Plan, bool]:
+def _race(
+    model: Model, play: Play, plans: list[Plan], budget_seconds: float | None, steps: int | None, device: torch.device
+) -> tuple[Plan, bool]:
     """The fastest plan, and whether all were tried."""
     original = copy.deepcopy(model)
     reference: Tensor | None = None
     times: list[tuple[float, Plan]] = []
     begun, complete = time.perf_counter(), True
+    seconds = 6.0 if budget_seconds is None else min(6.0, 0.03 * budget_seconds)
     for tried, plan in enumerate(plans):
         if tried and time.perf_counter() - begun > seconds:
             complete = False
@@ -168,6 +176,8 @@ def _race(model: Model, play: Play, plans: list[Plan], seconds: float, device: t
                 torch.cuda.synchronize()
             now = time.perf_counter()
             fastest = min(fastest, now - before)
+            if steps is not None and not times:  # the length of a run of so many steps is known from here on
+                seconds = min(6.0, 0.03 * steps * fastest)
             if now - started > seconds / len(plans):
                 break
         times.append((fastest, plan))

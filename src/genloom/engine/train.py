@@ -167,7 +167,14 @@ def _plan(model: Model, dataset: Dataset, settings: Settings, device: torch.devi
 
     seconds = budget.amount if budget.kind == "seconds" else None
     key = [settings.model, config_to_json(settings.config), spec_to_json(dataset.spec), settings.train.batch]
-    return choose(model, play, settings.train, device, seconds, key)
+    steps = _steps(budget, dataset, settings.train)
+    return choose(model, play, settings.train, device, seconds, steps, key)
+
+
+def _steps(budget: Budget, dataset: Dataset, options: TrainOptions) -> int | None:
+    """The steps a budget holds on this data, or None where it counts seconds."""
+    items = dataset.train.items
+    return budget.steps(min(options.batch, items), items, options.last_batch == "keep")
 
 
 def plan(settings: Settings, dataset: Dataset) -> dict[str, Any]:
@@ -176,7 +183,7 @@ def plan(settings: Settings, dataset: Dataset) -> dict[str, Any]:
     model = build(settings.model, settings.config, dataset, settings.train.seed).to(device)
     started = time.perf_counter()
     chosen = _plan(model, dataset, settings, device, budget)
-    steps = budget.steps(settings.train.batch, dataset.train.items, settings.train.last_batch == "keep")
+    steps = _steps(budget, dataset, settings.train)
     expected = f"{steps:,}" if steps is not None else f"as many as {duration(budget.amount)} hold"
     return {
         "recipe": settings.recipe,
@@ -322,7 +329,7 @@ def _clock(
         return Clock(knots=knots, replay=True, elapsed=elapsed, started=started)
     if not model.phases():
         return Clock(total=0, elapsed=elapsed, started=started)
-    total = budget.steps(min(options.batch, dataset.train.items), dataset.train.items, options.last_batch == "keep")
+    total = _steps(budget, dataset, options)
     if total is not None:
         return Clock(total=total, elapsed=elapsed, started=started)
     # fitting a prior and the last samples take their time out of the budget too
