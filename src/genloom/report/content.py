@@ -1,0 +1,89 @@
+"""What a report is made of: plain data, so that it can be written without torch and from anybody's runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from PIL import Image
+
+Shown = Image.Image | str | None
+
+
+@dataclass(frozen=True)
+class ReportRun:
+    """One trained model.
+
+    name: of the run; recipe, family: what was trained ("flow", "diffusion").
+    rows: of metrics.jsonl: "step", "seconds" and scalars; samples, real: a picture, or text; neighbours: a picture with
+    samples above their nearest training items; evaluation: as `Evaluation.to_json` gives it; cost: as status.json holds
+    it; config: the run's resolved configuration; command: what to type to train it again.
+    parameters, items: how many weights it has and training items it saw; data: name of its data set; monitor: what its
+    monitor measures; plan: how it was computed, with the reason; notes: what a reader must know.
+    """
+
+    name: str
+    recipe: str
+    family: str
+    rows: Sequence[Mapping[str, Any]]
+    samples: Shown = None
+    real: Shown = None
+    neighbours: Image.Image | None = None
+    evaluation: Mapping[str, Any] = field(default_factory=dict)
+    cost: Mapping[str, Any] = field(default_factory=dict)
+    config: Mapping[str, Any] = field(default_factory=dict)
+    command: str = ""
+    parameters: int | None = None
+    items: int | None = None
+    data: str = ""
+    monitor: str = "monitor"
+    plan: str = ""
+    notes: Sequence[str] = ()
+
+    def result(self, key: str) -> Mapping[str, Any] | None:
+        """The figure with this key, or None where it was not measured."""
+        return next((r for r in self.evaluation.get("results", ()) if r["key"] == key), None)
+
+
+@dataclass(frozen=True)
+class DataNote:
+    """Where a data set comes from, and on what terms."""
+
+    title: str
+    source: str
+    licence: str
+    items: str = ""
+    citation: str = ""
+
+
+@dataclass(frozen=True)
+class Report:
+    """title: the heading; summary: in words, made from the runs where it is empty; runs, data: what it is about;
+    protocol: how figures were taken, a paragraph each; commands: what to type to repeat it all; versions: of software
+    and machine; made: date and time in words."""
+
+    title: str
+    runs: Sequence[ReportRun]
+    summary: str = ""
+    data: Sequence[DataNote] = ()
+    protocol: Sequence[str] = ()
+    commands: Sequence[str] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
+    made: str = ""
+
+
+PROTOCOL = (
+    "FD is the Frechet distance between samples and held-out items in the features of a small network trained on the "
+    "training split. The name holds the hash of its weights: compare only figures of one name and one n. It is not the "
+    "FID, which stands for one certain network trained on photographs.",
+    "The floor is what real training items score against the same held-out items at the same n. A model cannot be told "
+    "from real data once it reaches the floor; below it, suspect copying.",
+    "Precision is the share of samples that lie among real items, recall the share of held-out items that lie among "
+    "samples, each judged by distances to fifth neighbours in the same features.",
+    "Nats per token and bits per dimension are means over held-out items. A bound may be above the truth, never below.",
+    "Nearest neighbours show each sample above the training item closest to it in pixels: twins would mean copying.",
+    "Seconds and memory are measured. Energy and CO2 are estimates, given as ranges from an efficient processor on a "
+    "clean grid to a hungry one on coal.",
+)
+"""How the figures of `genloom.metrics` are to be read, in the words of the guide on evaluation."""
