@@ -109,8 +109,8 @@ def choose(
 ) -> Plan:
     """The fastest plan whose gradients agree with fp32's.
 
-    budget_seconds or steps: how long the run will be. The measurement takes about 3% of it, at most 6 s; its result is kept for the same machine, versions,
-    model and batch. The model is left as it was.
+    budget_seconds or steps: how long the run will be; the measurement takes about 3% of it, at most 6 s. Its result is
+    kept for the same machine, versions, model and batch. The model is left as it was.
     """
     threads = torch.get_num_threads()
     convolutional = any(p.ndim == 4 for p in model.parameters())
