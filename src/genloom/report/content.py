@@ -77,8 +77,8 @@ PROTOCOL = (
     "FD is the Frechet distance between samples and held-out items in the features of a small network trained on the "
     "training split. The name holds the hash of its weights: compare only figures of one name and one n. It is not the "
     "FID, which stands for one certain network trained on photographs.",
-    "The floor is what real training items score against the same held-out items at the same n. A model cannot be told "
-    "from real data once it reaches the floor; below it, suspect copying.",
+    "The floor is what real training items score against the same held-out items at the same n. A model that reaches "
+    "it cannot be told from real data in these features; other features may still tell.",
     "Precision is the share of samples that lie among real items, recall the share of held-out items that lie among "
     "samples, each judged by distances to fifth neighbours in the same features.",
     "Nats per token and bits per dimension are means over held-out items. A bound may be above the truth, never below.",
