@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,7 +64,10 @@ class Evaluated:
 
 
 def data_of(loaded: Loaded) -> Dataset:
-    """The data the run was trained on. Raises BadData where it has changed since: held-out items may be no longer."""
+    """The data the run was trained on, with its labels: they make the extractor, the same for all models of the data.
+
+    Raises BadData where the data has changed since: held-out items may be so no longer.
+    """
     from genloom import data as sets
 
     found = sets.load(loaded.settings.data)
@@ -74,7 +77,7 @@ def data_of(loaded: Loaded) -> Dataset:
             f"the data changed since {loaded.run.path} was trained ({known[:8]} then, {found.digest[:8]} now): "
             "bring the old data back, or train a new run"
         )
-    return found
+    return found if found.options.labels else sets.load(replace(found.options, labels=True))
 
 
 def evaluate(
