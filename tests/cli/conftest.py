@@ -36,7 +36,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert main(["train", "flow", "--name", "flow", *flow, *digits, "--config.optimizer.warmup", "0"]) == 0
         assert main(["train", "gan-mlp", "--name", "gan", *digits]) == 0
         gpt = ["--config.width", "32", "--config.depth", "1", "--config.heads", "2", "--config.pairs", "64"]
-        text = ["--data", str(folder / "words.txt"), "--data.context", "16", "--budget", "2steps"]
+        text = ["--data", str(folder / "words.txt"), "--data.context", "16", "--budget", "4steps"]
         assert main(["train", "gpt", "--name", "words", *gpt, *text, *small]) == 0
     finally:
         os.environ.pop("GENLOOM_CACHE") if cache is None else os.environ.update(GENLOOM_CACHE=cache)

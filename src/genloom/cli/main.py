@@ -62,6 +62,10 @@ def _run(words: list[str]) -> int:
     if parsed.on("help"):
         print(_help(parsed))
         return 0
+    # Threads that spin for milliseconds after every operation halve the speed, or worse, as soon as another program
+    # wants the processor; a short spin costs nothing on a quiet machine. libgomp reads this when torch loads.
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     from genloom.cli import commands
     from genloom.verbs.results import finite
 
