@@ -3,7 +3,7 @@
 What differs from the paper: networks are small enough for a CPU (space-to-depth at both image ends, two dense 3x3
 convolutions a block where the paper has grouped bottlenecks, which a CPU runs slower than dense ones of several times
 their arithmetic); no augmentation; average pooling and nearest-neighbour growing for the paper's [1, 2, 1] filters;
-the schedules span the whole run, which has a hundredth of the paper's updates and a higher learning rate.
+the schedules span the whole run, and the learning rate is higher, for thousands of updates instead of many more.
 """
 
 from __future__ import annotations
