@@ -18,6 +18,7 @@ from genloom.engine.train import plan, settings_of, train
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("GENLOOM_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(precision, "_busy", lambda: False)
     return tmp_path / "cache"
 
 
@@ -33,6 +34,14 @@ def test_a_complete_race_is_remembered_and_used_again(shop: Shop, own_cache: Pat
 
 def test_a_race_cut_short_is_not_remembered(shop: Shop, own_cache: Path) -> None:
     plan(settings_of(shop.make(precision="auto", budget="0.001s")), shop.dataset)
+    assert not own_cache.exists()
+
+
+def test_a_race_on_a_busy_machine_is_not_remembered(
+    shop: Shop, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(precision, "_busy", lambda: True)
+    plan(settings_of(shop.make(precision="auto", budget="100s")), shop.dataset)
     assert not own_cache.exists()
 
 

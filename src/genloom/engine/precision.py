@@ -94,6 +94,14 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
+def _busy() -> bool:
+    """Whether other programs have been wanting this machine's cores for the last minute."""
+    try:
+        return os.getloadavg()[0] > 1.25 * (os.cpu_count() or 1)
+    except (OSError, AttributeError):  # not on this system
+        return False
+
+
 Play = Callable[[Model, Plan], float]
 """Plays every phase once on a fixed batch with fixed draws, leaves gradients behind, returns the first loss."""
 
@@ -137,7 +145,7 @@ def choose(
     patient = options.compile == "auto" and not second_order and (budget_seconds or 0) > 1800
     if patient and (device.type == "cuda" or shutil.which("c++") or shutil.which("g++")):
         plan = _try_compiled(model, play, plan, device)
-    if complete:  # a race that a short budget or a busy machine cut short must not decide for later runs
+    if complete and not _busy():  # a race cut short, or run beside others, must not decide for later runs
         with suppress(OSError, Storage):  # a cache that cannot be written only costs the next run its measurement
             memory.parent.mkdir(parents=True, exist_ok=True)
             write_json(memory, asdict(plan))
