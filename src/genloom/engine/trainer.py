@@ -76,9 +76,9 @@ class Trainer:
     def train(self) -> str:
         """Plays until the budget is spent or a signal asks to stop; returns "finished" or "stopped"."""
         self.model.train()
-        checkpoints = Timer(Interval.parse(self.options.checkpoint_every), self.clock.elapsed(), self.step)
-        validations = Timer(Interval.parse(self.options.validate_every), self.clock.elapsed(), self.step)
-        previews = Timer(Interval.parse(self.options.preview_every), self.clock.elapsed(), self.step)
+        checkpoints = self._timer(self.options.checkpoint_every)
+        validations = self._timer(self.options.validate_every)
+        previews = self._timer(self.options.preview_every)
         rows = Timer(Interval(seconds=1.0), self.clock.elapsed(), self.step)
         if not self.run.checkpoints():
             self.save()
@@ -115,6 +115,13 @@ class Trainer:
             self._close(done)
         self.world.barrier()
         return "finished" if done else "stopped"
+
+    def _timer(self, every: str) -> Timer:
+        """Due every so often, and at least ten times in a timed run however short."""
+        interval = Interval.parse(every)
+        if self.clock.seconds is not None and not interval.steps:
+            interval = Interval(seconds=min(interval.seconds, self.clock.seconds / 10))
+        return Timer(interval, self.clock.elapsed(), self.step)
 
     def _spent(self, timer: Timer, since: float) -> float:
         """Notes what some work cost: it comes once more after the last step, so a timed budget keeps room for it."""
