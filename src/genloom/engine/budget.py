@@ -105,15 +105,19 @@ class Clock:
         replay: bool = False,
         elapsed: float = 0.0,
         started: float | None = None,
+        alone: bool = True,
     ) -> None:
         """total: steps, where they are counted; seconds: the budget otherwise, `reserve` of them for what comes after
         the last step. replay: follow the given knots and never look at the time. elapsed: seconds spent before this
-        process; started: when this process's share of the clock began (time.monotonic())."""
+        process; started: when this process's share of the clock began (time.monotonic()). alone: no other
+        process has to agree when the time is looked at, so it can be looked at before every step."""
         self.total, self.seconds, self.reserve, self.replay = total, seconds, reserve, replay
         self.base, self.start = elapsed, time.monotonic() if started is None else started
         self.knots: list[tuple[int, float, int]] = [(int(a), float(b), int(c)) for a, b, c in knots or []]
         if total is not None and not self.knots:
             self.knots = [(0, 0.0, total)]
+        self.alone, self._looked = alone, -math.inf
+        self._pause = max(0.5, seconds / 500) if seconds is not None else math.inf
         self._speed: float | None = None
         self._mark: tuple[int, float] | None = None
         self._next = self._played = 0
@@ -147,7 +151,10 @@ class Clock:
 
     def wants_knot(self, step: int) -> bool:
         """Whether the time should be looked at before this step (all processes then agree on the answer)."""
-        return self.timed and (step >= self._next or self.finished(step))
+        if not self.timed:
+            return False
+        late = self.alone and self.elapsed() - self._looked > 2 * self._pause  # slower than was predicted
+        return late or step >= self._next or self.finished(step)
 
     def measure(self, step: int) -> tuple[int, float, int]:
         """A new knot for this step, from the clock; `adopt` makes it count."""
@@ -160,11 +167,15 @@ class Clock:
             self._mark = (step, now)
         elif step > self._mark[0]:
             speed = (step - self._mark[0]) / max(now - self._mark[1], 1e-6)
-            # The newest measurement weighs a third: previews and checkpoints come in bursts.
-            self._speed = speed if self._speed is None else self._speed + (speed - self._speed) / 3
+            # A geometric mean with what was known: previews come in bursts, and a machine may become ten times slower.
+            self._speed = speed if self._speed is None else math.sqrt(speed * self._speed)
             self._mark = (step, now)
         self._played += 1
-        progress = self.progress(step) if self.knots else min(1.0, now / limit)
+        # Slow first steps predict too few and let progress run ahead; it is never ahead of the time spent for long.
+        share = min(1.0, now / limit)
+        progress = self.progress(step) if self.knots else share
+        if progress > share + 0.02:
+            progress = share
         if now >= limit:
             return (step, progress, 0)
         if (
@@ -178,8 +189,9 @@ class Clock:
         self.knots.append(knot)
         speed = self._speed if speed is None else speed
         assert self.seconds is not None
-        pause = max(0.5, self.seconds / 500)
-        self._next = knot[0] + (1 if speed is None else max(1, min(round(speed * pause), max(1, knot[2] // 2))))
+        self._looked = self.elapsed()
+        steps = 1 if speed is None else min(round(speed * self._pause), knot[2] // 2)
+        self._next = knot[0] + max(1, steps)
 
     def rewind(self, step: int) -> None:
         """Forgets the knots after a step to which the run rolled back."""

@@ -336,7 +336,8 @@ def _clock(
     finishes = type(model).finish is not Model.finish
     reserve = min(15.0, max(min(3.0, 0.3 * budget.amount), 0.05 * budget.amount)) if finishes else 0.01 * budget.amount
     knots = [k for k in state["clock"]["knots"] if k[0] <= found[-1]] if state else None
-    return Clock(seconds=budget.amount, reserve=reserve, knots=knots, elapsed=elapsed, started=started)
+    alone = int(os.environ.get("WORLD_SIZE", "1")) == 1
+    return Clock(seconds=budget.amount, reserve=reserve, knots=knots, elapsed=elapsed, started=started, alone=alone)
 
 
 def _knots(replay: Run | None) -> list[tuple[int, float, int]]:
