@@ -3,7 +3,8 @@
     python benchmarks/flow_fashion.py [--seconds 300] [--n 2000]
 
 (a) diffusers' UNet2DModel in a plain fp32 loop, as its unconditional tutorial trains it: epsilon loss, batch 64, AdamW
-    1e-4, DDIM with 50 steps (drawn in bf16: a tenth of an hour less to wait). Its warm-up of 500 updates is left out, since a CPU makes fewer in the whole time.
+    1e-4, DDIM with 50 steps (drawn in bf16, to wait less). Its warm-up of 500 updates is left out, since a CPU makes
+    fewer in the whole time.
 (b) `genloom train flow` as it comes, through the engine, for the same wall time.
 (c) the network of (b) in a plain fp32 loop, NCHW and eager, shortly before and after (b); our figure counts everything
     the engine does in that time: measuring the precision, averaging, validation, previews, checkpoints.
