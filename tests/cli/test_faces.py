@@ -108,6 +108,27 @@ def test_walks_and_reconstructions(say: Say, tmp_path: Path) -> None:
     assert "mean squared error" in out
 
 
+def test_a_map_of_a_two_dimensional_space(say: Say, at_home: Path, tmp_path: Path) -> None:
+    made = (
+        "train",
+        "vae-mlp",
+        "--data",
+        "digits",
+        "--budget",
+        "5steps",
+        "--config.latent",
+        "2",
+        "--config.hidden",
+        "16",
+    )
+    assert say(*made, "--name", "flat", "--train.precision", "fp32")[0] == 0
+    assert say("interpolate", "flat", "--map", "--points", "5", "--out", str(tmp_path / "map.npy"))[0] == 0
+    assert np.load(tmp_path / "map.npy").shape == (25, 8, 8)
+    code, _, err = say("interpolate", "pictures", "--map")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "a map needs 2" in err
+
+
 # -- JSON ------------------------------------------------------------------------------------------------------------
 
 

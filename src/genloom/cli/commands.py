@@ -51,7 +51,7 @@ def evaluate(parsed: Parsed) -> Any:
 def interpolate(parsed: Parsed) -> Any:
     from genloom.verbs.latent import interpolate
 
-    return interpolate(parsed.words[0], **_given(parsed, "n", "points", "seed", "raw", "out", "runs"))
+    return interpolate(parsed.words[0], **_given(parsed, "n", "points", "map", "seed", "raw", "out", "runs"))
 
 
 def reconstruct(parsed: Parsed) -> Any:

@@ -166,13 +166,14 @@ VERBS = (
         (RUN,),
         (
             Flag("--n", "int", "how many walks, one a row", "8", short="-n"),
-            Flag("--points", "int", "points along each walk", "10"),
+            Flag("--points", "int", "points along each walk, or along each side of the map", "10, of a map 20"),
+            Flag("--map", "switch", "draw the whole space as one picture; for runs with config.latent 2"),
             SEED,
             RAW,
             Flag("--out", "text", "where to write: walks.png or walks.npy", "RUN/samples/", metavar="PATH"),
             RUNS,
         ),
-        ("genloom interpolate 0001-vae --out walks.png",),
+        ("genloom interpolate 0001-vae --out walks.png", "genloom interpolate 0002-vae --map"),
     ),
     Verb(
         "reconstruct",

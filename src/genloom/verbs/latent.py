@@ -43,34 +43,48 @@ def _decode(model: CanDecode, latents: Tensor, name: str, condition: dict[str, T
 def interpolate(
     run: AnyRun,
     n: int = 8,
-    points: int = 10,
+    points: int | None = None,
+    map: bool = False,
     seed: int = 0,
     raw: bool = False,
     out: str | Path | None = None,
     *,
     runs: str | Path = "runs",
 ) -> Picture:
-    """n walks, one a row, of `points` items between two samples each, along great circles of the latent space.
+    """n walks, one a row, of `points` (10) items between two samples each, along great circles of the latent space.
 
-    Where the data has classes, a walk keeps one class; rows take turns through them. out: a .png or .npy; None writes
-    into RUN/samples/. Raises BadValue where the model has no latent space.
+    Where the data has classes, a walk keeps one class; rows take turns through them. map: instead, `points` x `points`
+    (20) items spread evenly over the whole of a two-dimensional latent space. out: a .png or .npy; None writes into
+    RUN/samples/. Raises BadValue where the model has no latent space, or for a map not one of two dimensions.
     """
     import torch
 
     from genloom.core import CanDecode, the_class
-    from genloom.samplers.latent import slerp
+    from genloom.samplers.latent import plane, slerp
 
     check_count(n)
+    points = (20 if map else 10) if points is None else points
     if points < 2:
         raise BadValue(f"--points: a walk has at least 2 points, got {points}")
+    data: dict[str, Any]
     loaded = open_run(run, runs, raw)
     name = _images_only(loaded, "interpolate")
     model = loaded.model
     if not isinstance(model, CanDecode):
         raise BadValue(f"{loaded.run.path}: its model has no latent space to walk through (try `genloom sample`)")
-    place = check_out(
-        out or loaded.run.samples / f"interpolate-n{n}-seed{seed}{'-raw' * raw}.png", "image", folder=False
-    )
+    kind = f"map-{points}" if map else f"interpolate-n{n}-seed{seed}"
+    place = check_out(out or loaded.run.samples / f"{kind}{'-raw' * raw}.png", "image", folder=False)
+    if map:
+        shape = tuple(model.prior(1, generator=torch.Generator(loaded.device)).shape[1:])
+        if shape != (2,):
+            raise BadValue(
+                f"--map: {loaded.run.path} has {' x '.join(str(s) for s in shape)} latent numbers, a map needs 2: "
+                "train with --config.latent 2"
+            )
+        with torch.no_grad():
+            items = _decode(model, plane(points).to(loaded.device), name, None)
+        data = {"run": str(loaded.run.path), "points": points, "raw": raw}
+        return picture(items, place, data, columns=points)
     with torch.no_grad():
         ends = model.prior(2 * n, generator=torch.Generator(loaded.device).manual_seed(seed))
         walks = slerp(ends[:n], ends[n:], torch.linspace(0, 1, points)).transpose(0, 1).flatten(0, 1)
@@ -80,7 +94,7 @@ def interpolate(
             classes = torch.arange(n) % max(1, len(labelled[1].classes))
             condition = {labelled[0]: classes.repeat_interleave(points).to(loaded.device)}
         items = _decode(model, walks, name, condition)
-    data: dict[str, Any] = {"run": str(loaded.run.path), "n": n, "points": points, "seed": seed, "raw": raw}
+    data = {"run": str(loaded.run.path), "n": n, "points": points, "seed": seed, "raw": raw}
     return picture(items, place, data, columns=points)
 
 
