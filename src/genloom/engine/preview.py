@@ -10,7 +10,7 @@ import torch
 
 from genloom.core import Batch, CanSample, DataSpec, Model, Sampling, Step, batch_size, derive_seed
 from genloom.data import Dataset, Split
-from genloom.engine.precision import Plan, arrange_batch
+from genloom.engine.precision import Plan, arithmetic, arrange_batch
 from genloom.metrics.sliced_wasserstein import sliced_wasserstein
 from genloom.modalities import image, text
 
@@ -51,15 +51,22 @@ def sample(
     return {k: torch.cat([c[k] for c in chunks]) for k in chunks[0]}
 
 
-def draw_preview(model: Model, dataset: Dataset, seed: int, device: torch.device, path: Path) -> Path | None:
-    """Writes 64 images as a grid, or a text, from the same noise each time. None where the model cannot sample."""
+def draw_preview(
+    model: Model, dataset: Dataset, seed: int, plan: Plan, device: torch.device, path: Path
+) -> Path | None:
+    """Writes 64 images as a grid, or a text, from the same noise each time. None where the model cannot sample.
+
+    Pictures are drawn in the plan's arithmetic: they are for the eye, and take their time out of the run's.
+    """
     if not isinstance(model, CanSample):
         return None
     name, modality = item_field(dataset.spec)
     generator = torch.Generator(device).manual_seed(derive_seed(seed, "preview"))
     with resting(model):
         if modality == "image":
-            return image.save(image.to_bytes(sample(model, 64, generator)[name]), path.with_suffix(".png"))
+            with arithmetic(plan, device):
+                drawn = sample(model, 64, generator)[name]
+            return image.save(image.to_bytes(drawn), path.with_suffix(".png"))
         assert dataset.tokenizer is not None
         ids = sample(model, 1, generator, options=Sampling(length=400))[name]
         return text.save(text.to_texts(ids, dataset.tokenizer), path.with_suffix(".txt"))

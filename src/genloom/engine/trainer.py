@@ -211,9 +211,8 @@ class Trainer:
     def preview(self) -> None:
         """Samples from fixed noise into samples/."""
         with self.averaged():
-            draw_preview(
-                self.model, self.dataset, self.options.seed, self.device, self.run.samples / f"{self.step:08d}"
-            )
+            place = self.run.samples / f"{self.step:08d}"
+            draw_preview(self.model, self.dataset, self.options.seed, self.plan, self.device, place)
 
     # -- what lasts -----------------------------------------------------------------------------------------------
 
