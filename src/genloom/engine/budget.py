@@ -75,7 +75,7 @@ class Interval:
 
 
 class Timer:
-    """Says when an Interval has passed again. Costly work spreads out: it may take at most a 20th of the time."""
+    """Says when an Interval has passed again. Costly work spreads out: it may take a 40th of the time."""
 
     def __init__(self, interval: Interval, now: float = 0.0, step: int = 0) -> None:
         self.interval, self.last, self.last_step, self.wait = interval, now, step, interval.seconds
@@ -89,7 +89,7 @@ class Timer:
     def done(self, now: float, step: int, cost: float = 0.0) -> None:
         """To be called after the work, with the seconds it cost."""
         self.last, self.last_step = now, step
-        self.wait = max(self.interval.seconds, 20.0 * cost)
+        self.wait = max(self.interval.seconds, 40.0 * cost)
 
 
 class Clock:
