@@ -43,6 +43,7 @@ docs: $(READY)
 
 docs-check: $(READY)
 	$(BIN)/python docs/generate_cli.py --check
+	$(BIN)/python benchmarks/table.py --check
 
 unit: $(READY)
 	$(QUIET) $(BIN)/pytest -n 2 --dist loadfile
