@@ -48,7 +48,8 @@ def main() -> None:
         "plan": plan,
         "ratio": statistics.median(engine) / statistics.median(plain),
     }
-    publish("engine_speed", figures, "python benchmarks/engine_speed.py")
+    command = f"python benchmarks/engine_speed.py --seconds {arguments.seconds:g} --rounds {arguments.rounds}"
+    publish("engine_speed", figures, command)
 
 
 if __name__ == "__main__":

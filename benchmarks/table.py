@@ -84,7 +84,8 @@ def section() -> str:
         TITLE,
         f"On {machine['cores']} cores of an {machine['processor'].replace('(R)', '')} with AMX, no GPU, torch "
         f"{machine['torch'].split('+')[0]}; peers in turn, in the same run. Each figure stands in",
-        "[benchmarks/results](benchmarks/results) with its date, and comes from the command beside it.",
+        "[benchmarks/results](benchmarks/results) with its date, and comes from the command beside it. `r3gan`,",
+        "`gan-mlp` and a minute of `flow` shared the machine with other work; each was run once.",
         "",
         "| what | figure | `python benchmarks/` |",
         "|---|---|---|",

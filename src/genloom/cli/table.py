@@ -30,7 +30,7 @@ class Flag:
 
     @property
     def value(self) -> str:
-        """The placeholder in help: INT, DIR; empty for a switch."""
+        """What stands for the value in help: INT, DIR; empty for a switch."""
         return "" if self.kind == "switch" else self.metavar or self.kind.upper()
 
 
