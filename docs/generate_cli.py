@@ -16,6 +16,11 @@ def cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
+def anchor(verb: Verb) -> str:
+    """The anchor of a verb's heading."""
+    return f"genloom-{verb.name.replace(' ', '-')}"
+
+
 def flag_row(flag: Flag) -> str:
     """One row of a table of flags."""
     default = f"`{flag.default}`" if flag.default.replace(".", "").isalnum() else flag.default
@@ -52,7 +57,7 @@ def page() -> str:
         "",
         "| command | what it does |",
         "| --- | --- |",
-        *(f"| [`{v.name}`](#genloom-{v.name}) | {cell(v.summary)} |" for v in VERBS),
+        *(f"| [`{v.name}`](#{anchor(v)}) | {cell(v.summary)} |" for v in VERBS),
         "",
         "Every command also takes:",
         "",

@@ -284,7 +284,7 @@ REFUSED = {
     "name": (["train", "vae-mlp", "--data", "digits", "--name", "../x", "--budget", "1steps"], "--name"),
     "weights that do not fit": (["train", "gan-mlp", "--data", "digits", "--from", "words"], "fits"),
     "cite": (["cite", "flwo"], "flow"),
-    "data verb": (["data", "shwo"], "list or show"),
+    "data verb": (["data", "shwo"], "show"),
     "runs not writable": (["train", "vae", "--runs", "words.txt/runs"], "not a folder"),
     "out not writable": (["sample", "flow", "--out", "words.txt/a.png"], "not a folder"),
     "out into a folder": (["interpolate", "pictures", "--out", "runs"], "not to a folder"),

@@ -56,9 +56,19 @@ def test_bad_words(verb: str, words: list[str], said: str) -> None:
 
 def test_wrong_names_answer_with_the_nearest() -> None:
     with pytest.raises(NotFound, match="did you mean 'sample'"):
-        find_verb("smaple")
+        find_verb(["smaple"])
     with pytest.raises(NotFound, match="--temperature"):
         parse(verbs()["sample"], ["r", "--temprature", "1"])
+
+
+def test_verbs_of_two_words() -> None:
+    assert find_verb(["data"])[0].name == "data list"
+    assert find_verb(["data", "--json"]) == (verbs()["data list"], ["--json"])
+    verb, rest = find_verb(["data", "show", "x"])
+    assert (verb.name, rest) == ("data show", ["x"])
+    with pytest.raises(NotFound, match="did you mean 'show'"):
+        find_verb(["data", "shew"])
+    assert "data show" in texts.group_help("data")
 
 
 def test_every_verb_has_a_command_and_a_function() -> None:
@@ -66,7 +76,7 @@ def test_every_verb_has_a_command_and_a_function() -> None:
 
     assert list(COMMANDS) == [v.name for v in VERBS]
     for verb in VERBS:
-        assert callable(getattr(genloom, verb.name))
+        assert callable(getattr(genloom, verb.name.partition(" ")[0]))
         assert verb.name in texts.overview("0")
 
 
@@ -79,8 +89,10 @@ def test_help_names_every_flag_and_its_examples_parse(verb) -> None:
 
     for example in verb.examples:
         words = shlex.split(example)
-        assert words[:2] == ["genloom", verb.name]
-        parse(verb, words[2:])
+        assert words[0] == "genloom"
+        found, rest = find_verb(words[1:])
+        assert found is verb
+        parse(verb, rest)
 
 
 def test_functions_take_what_their_flags_give() -> None:
@@ -89,7 +101,7 @@ def test_functions_take_what_their_flags_give() -> None:
     import genloom
 
     for verb in VERBS:
-        if verb.name in ("runs", "recipes", "data"):
+        if verb.name.partition(" ")[0] in ("runs", "recipes", "data"):
             continue
         known = inspect.signature(getattr(genloom, verb.name)).parameters
         assert {f.dest for f in verb.flags} <= set(known), verb.name

@@ -29,7 +29,7 @@ def understood(words: list[str]) -> None:
     """A genloom command that is not run is at least parsed, with all its flags and fields."""
     from genloom.recipes import registry
 
-    parsed = parse.parse(parse.find_verb(words[0]), words[1:])
+    parsed = parse.parse(*parse.find_verb(words))
     if parsed.verb.name == "train" and parsed.word(0):
         registry.override(registry.get(str(parsed.word(0)), parsed.values.get("size")), parsed.fields)
 

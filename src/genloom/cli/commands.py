@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 from genloom.cli.parse import Parsed
-from genloom.errors import BadValue
 
 SAMPLING = ("steps", "solver", "guidance", "temperature", "top_k", "top_p", "length", "prior")
 
@@ -74,19 +73,16 @@ def recipes(parsed: Parsed) -> Any:
     return catalogue.recipes(parsed.word(0), **_given(parsed, "size"))
 
 
-def data(parsed: Parsed) -> Any:
+def data_list(parsed: Parsed) -> Any:
     from genloom.verbs import catalogue
 
-    action, name = parsed.word(0) or "list", parsed.word(1)
-    if action == "list" and name is None:
-        return catalogue.data()
-    if action == "show" and name is not None:
-        return catalogue.data(name, **_given(parsed, "out", "strict"), overrides=dict(parsed.fields))
-    raise BadValue(
-        "`genloom data show` needs the NAME or PATH of a data set"
-        if action == "show"
-        else f"`genloom data` does list or show, got {' '.join(parsed.words)!r}"
-    )
+    return catalogue.data()
+
+
+def data_show(parsed: Parsed) -> Any:
+    from genloom.verbs import catalogue
+
+    return catalogue.data(parsed.words[0], **_given(parsed, "out", "strict"), overrides=dict(parsed.fields))
 
 
 def doctor(parsed: Parsed) -> Any:
@@ -108,5 +104,16 @@ def demo(parsed: Parsed) -> Any:
 
 
 COMMANDS: dict[str, Callable[[Parsed], Any]] = {
-    f.__name__: f for f in (train, sample, evaluate, interpolate, reconstruct, runs, recipes, data, doctor, cite, demo)
+    "train": train,
+    "sample": sample,
+    "evaluate": evaluate,
+    "interpolate": interpolate,
+    "reconstruct": reconstruct,
+    "runs": runs,
+    "recipes": recipes,
+    "data list": data_list,
+    "data show": data_show,
+    "doctor": doctor,
+    "cite": cite,
+    "demo": demo,
 }

@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any
 
-from genloom.cli.table import COMMON, VERBS, Flag, Verb
+from genloom.cli.table import COMMON, VERBS, Flag, Verb, groups
 
 ABOUT = "Learn generative models from your own data, know honestly how good they are."
 
@@ -35,6 +35,14 @@ def overview(version: str) -> str:
             "Each is also a Python function: genloom.train(...), genloom.sample(...).",
         ]
     )
+
+
+def group_help(name: str) -> str:
+    """What `genloom data --help` says."""
+    family = groups()[name]
+    rows = [(f"{name} {second}", verb.summary) for second, verb in family.items()]
+    said = f"`genloom {name} COMMAND --help` explains one; `genloom {name}` alone does `{name} {next(iter(family))}`."
+    return "\n".join([f"usage: genloom {name} {'|'.join(family)}", "", *columns(rows), "", said])
 
 
 def usage(verb: Verb) -> str:

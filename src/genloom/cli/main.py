@@ -11,6 +11,7 @@ from contextlib import redirect_stdout
 from genloom import __version__
 from genloom.cli import help as texts
 from genloom.cli.parse import Parsed, find_verb, parse
+from genloom.cli.table import groups
 from genloom.errors import GenloomError
 
 
@@ -48,7 +49,7 @@ def leads() -> bool:
 def _run(words: list[str]) -> int:
     if not words or words[0] in ("--help", "-h", "help"):
         if len(words) > 1 and words[0] == "help":
-            words = [words[1], "--help"]
+            words = [*words[1:], "--help"]
         else:
             print(texts.overview(__version__))
             return 0
@@ -57,8 +58,11 @@ def _run(words: list[str]) -> int:
         return 0
     while words[0] in ("--json", "--debug") and len(words) > 1:  # common flags may stand before the verb
         words = [*words[1:], words[0]]
-    verb = find_verb(words[0])
-    parsed = parse(verb, words[1:])
+    if words[0] in groups() and words[1:2] in (["--help"], ["-h"]):
+        print(texts.group_help(words[0]))
+        return 0
+    verb, rest = find_verb(words)
+    parsed = parse(verb, rest)
     if parsed.on("help"):
         print(_help(parsed))
         return 0
@@ -94,7 +98,7 @@ def _help(parsed: Parsed) -> str:
         sizes = f" Sizes: {', '.join(entry.sizes)}." if entry.sizes else ""
         text += "\n".join(["", "", f"fields of {name}: {entry.summary.rstrip('.')}.{sizes}", ""])
         text += "\n".join(["", *texts.columns(texts.field_rows(infos))])
-    if parsed.verb.name == "data":
+    if parsed.verb.name == "data show":
         from genloom.data.options import DataOptions
         from genloom.recipes import fields
 

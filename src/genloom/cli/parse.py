@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from genloom.cli.table import COMMON, Flag, Verb, verbs
+from genloom.cli.table import COMMON, Flag, Verb, groups, verbs
 from genloom.errors import BadValue, NotFound, nearest, unknown
 
 
@@ -30,11 +30,19 @@ class Parsed:
         return bool(self.values.get(name, False))
 
 
-def find_verb(name: str) -> Verb:
-    """The verb called `name`. Raises NotFound with the nearest."""
-    if name not in verbs():
-        raise unknown("command", name, verbs(), see="genloom --help")
-    return verbs()[name]
+def find_verb(words: Sequence[str]) -> tuple[Verb, list[str]]:
+    """The verb that `words` begin with, and the words after it. Raises NotFound with the nearest."""
+    first, rest = words[0], list(words[1:])
+    family = groups().get(first)
+    if family is not None:
+        if not rest or rest[0].startswith("-"):
+            return next(iter(family.values())), rest
+        if rest[0] not in family:
+            raise unknown(f"`genloom {first}` command", rest[0], family, see=f"genloom {first} --help")
+        return family[rest[0]], rest[1:]
+    if first not in verbs():
+        raise unknown("command", first, {name.partition(" ")[0] for name in verbs()}, see="genloom --help")
+    return verbs()[first], rest
 
 
 def parse(verb: Verb, arguments: Sequence[str]) -> Parsed:

@@ -45,7 +45,8 @@ class Argument:
 
 @dataclass(frozen=True)
 class Verb:
-    """A verb. summary: one line; about: what a person should know; fields: whether a recipe's fields may follow."""
+    """A verb, of one word or two ("data show"). summary: one line; about: what a person should know; fields: whether
+    fields of a recipe or of data may follow."""
 
     name: str
     summary: str
@@ -65,6 +66,7 @@ HELP = Flag("--help", "switch", "show this help", short="-h")
 COMMON = (JSON, DEBUG, HELP)
 
 RUN = Argument("RUN", "a run: its folder, its name, or its number (3 for runs/0003-...)")
+DATA = Argument("NAME|PATH", "a data set: a name (see `genloom data list`), a folder or a file")
 SAMPLING = (
     Flag("--label", "text", "a class by name or number; several by comma take turns", "drawn as in the data"),
     Flag("--steps", "int", "network evaluations of an iterative sampler", "the model's own"),
@@ -203,15 +205,20 @@ VERBS = (
         ("genloom recipes", "genloom recipes flow --size small"),
     ),
     Verb(
-        "data",
-        "list data sets, or show one: counts, shapes, card, a picture",
-        (Argument("list|show", "what to do", False), Argument("NAME|PATH", "the data set to show", False)),
+        "data list",
+        "list the data sets genloom knows by name",
+        examples=("genloom data list",),
+    ),
+    Verb(
+        "data show",
+        "show a data set: counts, shapes, card, a picture",
+        (DATA,),
         (
-            Flag("--out", "text", "where to write a grid of its images (show)", metavar="PATH"),
+            Flag("--out", "text", "where to write a grid of its images", metavar="PATH"),
             Flag("--strict", "switch", "refuse unreadable files instead of skipping them by name"),
         ),
-        ("genloom data list", "genloom data show mnist", "genloom data show ./my-photos --data.size 64"),
-        "`show` takes the fields of data as flags too: --data.size 64, --data.resize pad.",
+        ("genloom data show mnist", "genloom data show ./my-photos --data.size 64"),
+        "The fields of data are flags too: --data.size 64, --data.resize pad.",
         fields=True,
     ),
     Verb("doctor", "look at this machine: Python, torch, processor, memory, folders", examples=("genloom doctor",)),
@@ -241,3 +248,13 @@ VERBS = (
 def verbs() -> dict[str, Verb]:
     """All verbs by name, in the order help lists them."""
     return {verb.name: verb for verb in VERBS}
+
+
+def groups() -> dict[str, dict[str, Verb]]:
+    """Verbs of two words by their first: {"data": {"show": ...}}. The first of a group is what the bare word does."""
+    found: dict[str, dict[str, Verb]] = {}
+    for verb in VERBS:
+        first, _, second = verb.name.partition(" ")
+        if second:
+            found.setdefault(first, {})[second] = verb
+    return found

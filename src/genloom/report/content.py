@@ -12,6 +12,22 @@ Shown = Image.Image | str | None
 
 
 @dataclass(frozen=True)
+class Finding:
+    """Something that ails a run, or is worth knowing of it.
+
+    name: short and fixed ("overfitting"); seen: what was measured, with figures; likely: what it probably means;
+    advice: what to do. level: "note", "warning" or "serious"; step: when it was first seen, None for the whole run.
+    """
+
+    name: str
+    seen: str
+    likely: str = ""
+    advice: str = ""
+    level: str = "warning"
+    step: int | None = None
+
+
+@dataclass(frozen=True)
 class ReportRun:
     """One trained model.
 
@@ -40,6 +56,10 @@ class ReportRun:
     monitor: str = "monitor"
     plan: str = ""
     notes: Sequence[str] = ()
+    health: Sequence[Finding] = ()
+    walks: Image.Image | None = None
+    map: Image.Image | None = None
+    path: Image.Image | None = None
 
     def result(self, key: str) -> Mapping[str, Any] | None:
         """The figure with this key, or None where it was not measured."""
@@ -58,10 +78,74 @@ class DataNote:
 
 
 @dataclass(frozen=True)
+class Estimate:
+    """A figure of one contestant over its seeds.
+
+    value: the mean; values: one a seed; interval: 95%, None where no honest one is known; n: items a seed was measured
+    on; how: the interval's method in words ("t over 3 seeds").
+    """
+
+    value: float
+    values: tuple[float, ...] = ()
+    interval: tuple[float, float] | None = None
+    n: int = 0
+    how: str = ""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Quality against training time of one contestant. points: (seconds, value, low, high); low and high are the
+    smallest and largest over seeds, equal to the value where there is one seed."""
+
+    name: str
+    points: tuple[tuple[float, float, float, float], ...]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One contestant in a comparison. name: as it was asked for; figures: estimates by key ("fd", "precision");
+    tied: contestants from which its ranking figure does not differ significantly; curve: None where only the end was
+    measured; runs: names of its runs, one a seed; cost: means over seeds, as status.json holds them."""
+
+    name: str
+    recipe: str
+    family: str
+    rank: int
+    figures: Mapping[str, Estimate]
+    tied: tuple[str, ...] = ()
+    curve: Curve | None = None
+    runs: tuple[str, ...] = ()
+    parameters: int | None = None
+    cost: Mapping[str, Any] = field(default_factory=dict)
+    samples: Image.Image | str | None = None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Several recipes on the same data with the same budget, the best first.
+
+    key, name: the figure that ranks them, as in Result; better: "lower" or "higher"; floor: what real items score;
+    labels: name and direction of each other figure by key; test: how differences were judged, in words;
+    blind: address of a page to judge samples without knowing their makers, relative to the report.
+    """
+
+    key: str
+    name: str
+    better: str
+    standings: Sequence[Standing]
+    floor: float | None = None
+    labels: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    budget: str = ""
+    seeds: Sequence[int] = ()
+    test: str = ""
+    blind: str = ""
+
+
+@dataclass(frozen=True)
 class Report:
     """title: the heading; summary: in words, made from the runs where it is empty; runs, data: what it is about;
     protocol: how figures were taken, a paragraph each; commands: what to type to repeat it all; versions: of software
-    and machine; made: date and time in words."""
+    and machine; made: date and time in words; comparison: the leaderboard, where the runs were contestants in one."""
 
     title: str
     runs: Sequence[ReportRun]
@@ -71,6 +155,7 @@ class Report:
     commands: Sequence[str] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
     made: str = ""
+    comparison: Comparison | None = None
 
 
 PROTOCOL = (
