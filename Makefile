@@ -29,8 +29,8 @@ demo: $(READY)
 test: lint types layers docs-check unit
 
 lint: $(READY)
-	$(BIN)/ruff check src tests benchmarks docs
-	$(BIN)/ruff format --check src tests benchmarks docs
+	$(BIN)/ruff check src tests benchmarks docs examples
+	$(BIN)/ruff format --check src tests benchmarks docs examples
 
 types: $(READY)
 	$(BIN)/mypy
