@@ -92,9 +92,9 @@ def _help(parsed: Parsed) -> str:
     if parsed.verb.name == "train" and name:
         from genloom.recipes import fields, registry
 
-        entry = registry.entry(name)
         size = parsed.values.get("size")
-        infos = fields.leaves(registry.get(name, str(size) if size is not None else None))
+        base, recipe = registry.resolve(name, str(size) if size is not None else None)
+        entry, infos = registry.entry(base), fields.leaves(recipe)
         sizes = f" Sizes: {', '.join(entry.sizes)}." if entry.sizes else ""
         text += "\n".join(["", "", f"fields of {name}: {entry.summary.rstrip('.')}.{sizes}", ""])
         text += "\n".join(["", *texts.columns(texts.field_rows(infos))])

@@ -83,7 +83,7 @@ VERBS = (
     Verb(
         "train",
         "learn a model from data; a run directory appears",
-        (Argument("RECIPE", "what to train (see `genloom recipes`)", required=False),),
+        (Argument("RECIPE", "what to train (see `genloom recipes`), or a recipe file.toml", required=False),),
         (
             Flag(
                 "--data",
@@ -200,7 +200,7 @@ VERBS = (
     Verb(
         "recipes",
         "list recipes, or show the fields of one",
-        (Argument("RECIPE", "the recipe to show", False),),
+        (Argument("RECIPE", "the recipe, or recipe file, to show", False),),
         (Flag("--size", "text", "the recipe's size dial", "its first"),),
         ("genloom recipes", "genloom recipes flow --size small"),
     ),

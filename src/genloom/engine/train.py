@@ -36,13 +36,15 @@ from genloom.runs import Run
 
 @dataclass(frozen=True)
 class Settings:
-    """What config.json says, as objects. recipe, model: names; config: the model's Config."""
+    """What config.json says, as objects. recipe, model: names; config: the model's Config; recipe_file: the
+    file that a new run's recipe was read from, if any."""
 
     recipe: str
     model: str
     config: Any
     data: DataOptions
     train: TrainOptions
+    recipe_file: str = ""
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,7 @@ def create_run(
         run = Run.create(root, settings.recipe, name=name, config={
             "genloom": __version__,
             "recipe": settings.recipe,
+            **({"recipe_file": settings.recipe_file} if settings.recipe_file else {}),
             "model": settings.model,
             "config": config_to_json(settings.config),
             "data": config_to_json(settings.data),

@@ -74,14 +74,15 @@ def run(run: AnyRun, runs: str | Path = "runs") -> Facts:
 
 
 def recipes(recipe: str | None = None, size: str | None = None) -> Table:
-    """All recipes with what they are for; or one recipe's fields with their values and meaning."""
+    """All recipes with what they are for; or the fields of one (or of a recipe file), with values and meaning."""
     from genloom.recipes import fields, registry
 
     if recipe is None:
         rows = [(e.name, ", ".join(e.sizes) or None, e.build().model, e.summary) for e in registry.entries()]
         notes = tuple(f"recipe {name} could not be loaded: {reason}" for name, reason in registry.broken.items())
         return Table("recipes", ("recipe", "sizes", "model", "summary"), tuple(rows), notes)
-    entry, built = registry.entry(recipe), registry.get(recipe, size)
+    name, built = registry.resolve(recipe, size)
+    entry = registry.entry(name)
     infos = [i for i in fields.leaves(built) if i.path != "model"]
     shown = tuple((i.path, fields.shown(i.value), fields.type_name(i.type), i.help) for i in infos)
     more = {"recipe": entry.name, "summary": entry.summary, "sizes": list(entry.sizes), "model": built.model}

@@ -39,20 +39,21 @@ def genloom_entry() -> str:
 
 
 def cite(run: AnyRun = None, runs: str | Path = "runs") -> Citation:
-    """BibTeX of genloom, and of the model (and the data) behind a run or recipe.
+    """BibTeX of genloom, and of the model (and the data) behind a run, a recipe or a recipe file.
 
     Raises NotFound where neither a recipe nor a run has that name.
     """
     from genloom import data as sets
     from genloom.models.registry import model_class
     from genloom.recipes import registry
+    from genloom.recipes.files import is_file
     from genloom.runs import list_runs
 
     if run is None:
         return Citation((genloom_entry(),))
     names = {e.name for e in registry.entries()}
-    if isinstance(run, str) and run in names:
-        recipe = registry.get(run)
+    if isinstance(run, str) and (run in names or is_file(run)):
+        _, recipe = registry.resolve(run)
         model, source = recipe.model, ""
     else:
         try:

@@ -81,6 +81,7 @@ def train(
 ) -> Trained | Facts:
     """Trains `recipe` on `data` for `budget` and returns the run; with `dry_run` only says what would happen.
 
+    recipe: a recipe's name, or a recipe file ("tuned.toml").
     data: a built-in set's name or a path; budget: "5m", "2000steps", "1Mitems", "10epochs"; seed: 0 where the recipe
     does not say otherwise; size: the recipe's size dial. None keeps the recipe's own. overrides, fields: any field, by
     dotted name or its unambiguous end: overrides={"config.width": 64}, batch=32.
@@ -123,10 +124,11 @@ def _resume(
 ) -> Trained | Facts:
     from genloom import data as sets
     from genloom.engine.train import plan, settings_of
+    from genloom.recipes import registry
 
     settings = settings_of(run)
     surplus = [k for k, v in given.items() if v is not None]
-    if recipe is not None and recipe != settings.recipe:
+    if recipe is not None and registry.resolve(recipe)[0] != settings.recipe:
         raise BadValue(f"{run.path} was made with recipe {settings.recipe!r}, not {recipe!r}: leave the recipe out")
     if surplus:
         raise BadValue(
@@ -149,8 +151,9 @@ def _settings(recipe: str | None, size: str | None, other: Run | None) -> Settin
     from genloom.recipes import registry
 
     if recipe is not None:
-        made = registry.get(recipe, None if size is None else str(size))
-        return Settings(recipe, made.model, made.config, made.data, made.train)
+        name, made = registry.resolve(recipe, None if size is None else str(size))
+        origin = "" if name == recipe else str(Path(recipe).expanduser().absolute())
+        return Settings(name, made.model, made.config, made.data, made.train, recipe_file=origin)
     if other is None:
         names = ", ".join(e.name for e in registry.entries())
         raise BadValue(f"`genloom train` needs a recipe: one of {names} (see `genloom recipes`)")
