@@ -23,7 +23,8 @@ _SCALE, _ONE = np.float32(2 / 255), np.float32(1)
 
 @dataclass(frozen=True)
 class Card:
-    """Where a data set comes from. items: what it holds, in words; modality: "image" or "text"."""
+    """Where a data set comes from. items: what it holds, in words; modality: "image" or "text"; consent: of the people
+    shown or named; collected: when and how; contact: whom to ask. The last three are empty where nobody said."""
 
     title: str
     source: str
@@ -31,6 +32,9 @@ class Card:
     citation: str
     items: str
     modality: str = "image"
+    consent: str = ""
+    collected: str = ""
+    contact: str = ""
 
 
 class Split(ABC):
