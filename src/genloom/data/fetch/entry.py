@@ -210,7 +210,7 @@ class Entry:
 
 
 def check_name(name: str) -> str:
-    """A set's name, which is also its folder's. Raises BadValue for slashes, dots, capitals and what else paths mean."""
+    """A set's name, which is also its folder's. Raises BadValue for slashes, dots and capitals."""
     if not _NAME.match(name):
         raise BadValue(f"{name!r} is no data set's name: expected small letters, digits, - and _, as in fashion-mnist")
     return name
