@@ -1,6 +1,7 @@
-"""A data set in memory: three splits that hand out batches by index, and what there is to say about them.
+"""A data set: three splits that hand out batches by index, and what there is to say about them.
 
-Images are stored as uint8 (N, C, H, W), texts as one long row of token ids; `batch` brings both into the model's range.
+Images are stored as uint8 (N, C, H, W), texts as one long row of token ids, both in memory or mapped from a file;
+`batch` brings them into the model's range.
 """
 
 from __future__ import annotations
@@ -70,7 +71,8 @@ class Split(ABC):
 class ImageSplit(Split):
     """Rows of a uint8 tensor (N, C, H, W) that several splits share; it may lie in a memory-mapped file.
 
-    Batches are gathered by numpy: a training step's few dozen rows are copied before threads would have started.
+    Batches are gathered by numpy: a training step's few dozen rows are copied before threads would have started. In
+    memory an item takes 4 bytes for its row, and as many as its class needs.
     """
 
     def __init__(self, spec: DataSpec, images: Tensor, rows: Tensor, labels: Tensor | None) -> None:
@@ -79,8 +81,8 @@ class ImageSplit(Split):
         stored = images if images.is_contiguous() else images.permute(0, 2, 3, 1)
         self._shape, self._stored_HWC = (c, h, w), not images.is_contiguous()
         self._flat = stored.reshape(n, -1).numpy()
-        self._rows = rows.numpy()
-        self._labels = None if labels is None else labels.numpy()[self._rows]
+        self._rows = rows.numpy().astype(np.int32 if n < 1 << 31 else np.int64, copy=False)
+        self._labels = None if labels is None else _narrowed(labels.numpy())[self._rows]
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -91,7 +93,7 @@ class ImageSplit(Split):
 
     def _gather(self, index: Tensor) -> tuple[np.ndarray, Batch]:
         at = index.numpy()
-        batch = {} if self._labels is None else {"label": torch.from_numpy(self._labels[at])}
+        batch = {} if self._labels is None else {"label": torch.from_numpy(self._labels[at].astype(np.int64))}
         return self._flat[self._rows[at]], batch
 
     def _images(self, flat: np.ndarray) -> Tensor:
@@ -114,21 +116,29 @@ class ImageSplit(Split):
     @property
     def labels(self) -> Tensor | None:
         """The class of every item, int64 (len,), or None."""
-        return None if self._labels is None else torch.from_numpy(self._labels)
+        return None if self._labels is None else torch.from_numpy(self._labels.astype(np.int64))
 
     def fingerprint(self) -> bytes:
         digest = hashlib.sha256(repr(self._shape).encode())
-        digest.update(self._rows.data)
-        if self._labels is not None:
-            digest.update(self._labels.data)
+        for column in (self._rows, self._labels) if self._labels is not None else (self._rows,):
+            for start in range(0, len(column), _BLOCK):
+                digest.update(column[start : start + _BLOCK].astype(np.int64).data)
         return digest.digest()
 
 
-class TextSplit(Split):
-    """Windows of L = spec["text"].shape[0] tokens over a row of ids (T,) of the smallest integer type that fits."""
+def _narrowed(labels: np.ndarray) -> np.ndarray:
+    """Class numbers in the smallest type that holds them."""
+    return labels.astype(np.min_scalar_type(int(labels.max(initial=0))), copy=False)
 
-    def __init__(self, spec: DataSpec, ids: Tensor) -> None:
-        self.spec, self.ids = spec, ids
+
+class TextSplit(Split):
+    """Windows of L = spec["text"].shape[0] tokens over a row of ids (T,) of the smallest integer type that fits.
+
+    known: the sha256 of the ids, where somebody has it already.
+    """
+
+    def __init__(self, spec: DataSpec, ids: Tensor, known: bytes | None = None) -> None:
+        self.spec, self.ids, self._known = spec, ids, known
         self.length = spec["text"].shape[0]
         # A view of all windows: a batch is gathered without building a matrix of indices.
         self._windows = np.lib.stride_tricks.sliding_window_view(ids.numpy(), self.length)
@@ -147,7 +157,7 @@ class TextSplit(Split):
         return self.raw(index)
 
     def fingerprint(self) -> bytes:
-        return hashlib.sha256(np.ascontiguousarray(self.ids.numpy()).data).digest()
+        return self._known or hashlib.sha256(np.ascontiguousarray(self.ids.numpy()).data).digest()
 
 
 def narrow(ids: Tensor, size: int) -> Tensor:
@@ -175,7 +185,8 @@ class Dataset:
     notes: tuple[str, ...] = field(default=())
 
 
-# What decides how items look or which are drawn; where they come from (`source`) and `strict` do not.
+# What decides how items look or which are drawn; where they come from (`source`) and `strict` do not. `split` and
+# `fold` are in the digest by what they do: the rows of each split are part of it.
 _SHAPING = ("size", "resize", "channels", "labels", "flip", "context", "limit", "validation")
 
 
@@ -200,8 +211,12 @@ def image_dataset(
     rows: tuple[Tensor, Tensor, Tensor],
     card: Card,
     notes: list[str],
+    content: bytes | None = None,
 ) -> Dataset:
-    """The data set over `images` uint8 (N, C, H, W) with rows for train, validation and test."""
+    """The data set over `images` uint8 (N, C, H, W) with rows for train, validation and test.
+
+    content: a hash of the pixels, where somebody has it already.
+    """
     spec: dict[str, Field] = {"image": Field("image", tuple(images.shape[1:]))}
     if labels is not None and options.labels:
         spec["label"] = Field("class", (), range=(0, len(classes) - 1), classes=classes, role="condition")
@@ -215,7 +230,6 @@ def image_dataset(
         train = train[: options.limit]
         notes.append(f"only the first {len(train):,} training items are used")
     splits = tuple(ImageSplit(spec, images, r, labels) for r in (train, validation, test))
-    content = hash_images(images)
     return Dataset(
         name=name,
         options=options,
@@ -225,7 +239,7 @@ def image_dataset(
         test=splits[2],
         tokenizer=None,
         card=card,
-        digest=digest_of(options, content, splits, None),
+        digest=digest_of(options, content or hash_images(images), splits, None),
         notes=tuple(notes),
     )
 

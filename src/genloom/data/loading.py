@@ -10,11 +10,14 @@ from genloom.data.arrays import load_array_file
 from genloom.data.builtin import BUILT_IN
 from genloom.data.dataset import Card, Dataset, ImageSplit
 from genloom.data.folder import ENDINGS as PICTURES
-from genloom.data.folder import files_below, load_folder
+from genloom.data.folder import load_folder
+from genloom.data.listing import of_files, scan
 from genloom.data.options import DataOptions
 from genloom.data.texts import ENDINGS as TEXTS
-from genloom.data.texts import load_texts
+from genloom.data.texts import load_texts, text_files
 from genloom.errors import BadData, BadValue, NotFound, nearest, unknown
+
+ARRAYS = frozenset((".npy", ".npz"))
 
 
 def catalogue() -> dict[str, Card]:
@@ -44,19 +47,20 @@ def load(options: DataOptions) -> Dataset:
 def _load_path(path: Path, options: DataOptions) -> Dataset:
     ending = path.suffix.lower()
     if path.is_dir():
-        pictures, texts = files_below(path, PICTURES), files_below(path, TEXTS)
-        if not pictures and not texts:
-            arrays = files_below(path, frozenset((".npy", ".npz")))
+        held = scan(path, PICTURES | TEXTS | ARRAYS)
+        pictures, texts = held.only(PICTURES), text_files(held)
+        if not len(pictures) and not len(texts):
+            arrays = [path / name for name in held.only(ARRAYS).names]
             hint = f"name the array itself: {arrays[0]}" if arrays else "give a folder of pictures or of text files"
             raise BadData(f"{path} holds no pictures and no text files: {hint}")
         if 2 * len(pictures) >= len(texts):  # pictures often come with a text file each, and a list of them
-            return load_folder(path, options)
+            return load_folder(path, options, pictures)
         return load_texts(path, texts, options)
     if ending in (".npy", ".npz"):
         return load_array_file(path, options)
     if ending in PICTURES:
         raise BadData(f"{path} is one picture, and a model needs several: give a folder of pictures")
-    return load_texts(path, [path], options)
+    return load_texts(path, of_files([path]), options)
 
 
 def _missing(source: str, path: Path) -> NotFound:

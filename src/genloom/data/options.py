@@ -21,6 +21,9 @@ class DataOptions:
     limit: use only the first N training items; None uses all.
     validation: "own" keeps a share of the training items aside; "test" trains on those too and watches the test items.
     strict: refuse a data set with unreadable files instead of skipping them by name.
+    split: a split file (`genloom data split`) that says which items train, validate and test; None takes the data's
+        own, if it has one.
+    fold: which fold validates, from 1, where the split file makes folds.
     """
 
     source: str = "mnist"
@@ -35,3 +38,5 @@ class DataOptions:
     limit: int | None = None
     validation: Literal["own", "test"] = "own"
     strict: bool = False
+    split: str | None = None
+    fold: int | None = None

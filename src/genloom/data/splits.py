@@ -1,4 +1,7 @@
-"""Which items train, validate and test: decided by content, so the same items fall the same way everywhere."""
+"""Which items train, validate and test: decided by content, so the same items fall the same way everywhere.
+
+Everything here is a few passes over columns: ten million items take seconds.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +15,20 @@ from torch import Tensor
 from genloom.core import derive_seed
 
 Rows = tuple[Tensor, Tensor, Tensor]
+KEY_BYTES = 12
+KEY = np.dtype(f"S{KEY_BYTES}")
+_CHUNK = 1 << 16
 
 
 def shuffled(n: int, *seed: object) -> np.ndarray:
     """A fixed order of range(n) that depends on `seed` alone, not on numpy's generators."""
-    keys = [hashlib.blake2b(f"{derive_seed(*seed)}/{i}".encode(), digest_size=8).digest() for i in range(n)]
-    return np.array(sorted(range(n), key=keys.__getitem__), dtype=np.int64)
+    base = b"%d/" % derive_seed(*seed)
+    keys = np.empty(n, ">u8")
+    for start in range(0, n, _CHUNK):
+        numbers = range(start, min(start + _CHUNK, n))
+        found = b"".join(hashlib.blake2b(base + b"%d" % i, digest_size=8).digest() for i in numbers)
+        keys[start : start + len(numbers)] = np.frombuffer(found, ">u8")
+    return np.argsort(keys.astype(np.uint64), kind="stable")
 
 
 def stratified(labels: np.ndarray, counts: tuple[int, int, int], *seed: object) -> Rows:
@@ -26,68 +37,130 @@ def stratified(labels: np.ndarray, counts: tuple[int, int, int], *seed: object) 
     Every prefix of a split is balanced too: classes alternate.
     """
     order = shuffled(len(labels), *seed)
-    place = np.empty(len(labels), np.float64)
-    for value in np.unique(labels):
-        mine = order[labels[order] == value]
-        place[mine] = (np.arange(len(mine)) + 0.5) / len(mine)
-    rank = np.empty(len(labels), np.int64)
-    rank[order] = np.arange(len(labels))
-    spread = np.lexsort((rank, place))  # one item of every class, then the next of every class, ...
+    spread = order[_alternating(labels[order])]  # one item of every class, then the next of every class, ...
     ends = np.cumsum(counts)
     first, second, third = np.split(spread[: ends[2]], ends[:2])
     return torch.from_numpy(first), torch.from_numpy(second), torch.from_numpy(third)
 
 
-def content_keys(images: Tensor) -> list[bytes]:
-    """A short hash of each image of (N, C, H, W); equal pictures have equal keys."""
-    return [hashlib.blake2b(np.ascontiguousarray(item).data, digest_size=12).digest() for item in images.numpy()]
+def _alternating(labels: np.ndarray) -> np.ndarray:
+    """An order of the items in which every class is spread evenly from start to end; within a class it is as before."""
+    groups = _groups(labels)
+    if len(groups) < 2:
+        return np.arange(len(labels))
+    place = np.empty(len(labels), np.float64)
+    for mine in groups:
+        place[mine] = (np.arange(len(mine)) + 0.5) / len(mine)
+    return np.argsort(place, kind="stable")
+
+
+def _groups(labels: np.ndarray) -> list[np.ndarray]:
+    """The places of each label, ascending, by ascending label."""
+    if not len(labels) or labels.min() == labels.max():
+        return [np.arange(len(labels))] if len(labels) else []
+    small = labels.astype(np.int16) if labels.min() >= 0 and labels.max() < 1 << 15 else labels  # sorted by counting
+    order = np.argsort(small, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(small[order])) + 1)
+
+
+def content_keys(images: Tensor | np.ndarray) -> np.ndarray:
+    """A short hash of each image of (N, C, H, W) as bytes, (N,) of type S12; equal pictures have equal keys."""
+    array = images.numpy() if isinstance(images, Tensor) else images
+    found = b"".join(content_key(np.ascontiguousarray(item)) for item in array)
+    return np.frombuffer(found, KEY).copy()
+
+
+def content_key(image_CHW: np.ndarray) -> bytes:
+    """The hash of one image, 12 bytes; its memory must be contiguous."""
+    return hashlib.blake2b(image_CHW.data, digest_size=KEY_BYTES).digest()
 
 
 def by_content(
-    keys: Sequence[bytes], labels: np.ndarray, notes: list[str], shares: tuple[float, float] = (0.1, 0.1)
+    keys: Sequence[bytes] | np.ndarray,
+    labels: np.ndarray,
+    notes: list[str],
+    shares: tuple[float, float] = (0.1, 0.1),
 ) -> Rows:
     """Rows for train, validation (shares[0]) and test (shares[1]) by content hash, class by class.
 
-    Items of one key stay together, so no copy of a training item is held out. Every split that is to have a share gets
-    an item at least; two items make one to train and one for both others.
+    keys: 12 bytes an item. Items of one key stay together, so no copy of a training item is held out. Every split that
+    is to have a share gets an item at least; two items make one to train and one for both others. Within a split the
+    order is that of the hashes, which is as good as a shuffled one, and every prefix has the classes in equal shares.
     """
-    groups: dict[int, dict[bytes, list[int]]] = {}
-    for i, (key, label) in enumerate(zip(keys, labels.tolist(), strict=True)):
-        groups.setdefault(label, {}).setdefault(key, []).append(i)
-    parts: tuple[list[list[int]], list[list[int]], list[list[int]]] = ([], [], [])
-    homes: dict[bytes, int] = {}
-    for label in sorted(groups):
-        mine = sorted(groups[label].items())
-        wanted = [int(share * len(mine) + 0.5) for share in shares]
-        for key, rows in mine:
-            part = homes.get(key)  # the same picture in another class
-            if part is None:
-                part = 1 if wanted[0] > 0 else 2 if wanted[1] > 0 else 0
-            if part > 0:
-                wanted[part - 1] -= 1
-            homes[key] = part
-            parts[part].append(rows)
-    for part, share in ((1, shares[0]), (2, shares[1])):
-        if share > 0 and not parts[part] and len(parts[0]) > 1:
-            parts[part].append(parts[0].pop())
-    train, validation, test = ([i for rows in part for i in rows] for part in parts)
-    copies = len(keys) - len(homes)
-    if copies:
+    labels = np.asarray(labels)
+    order, kind, kinds = _by_key(np.asarray(keys, KEY))
+    parts = np.empty(len(labels), np.int8)  # of the item at each place of `order`
+    homes = np.full(kinds, -1, np.int8)  # of a key that another class has placed
+    units = np.zeros(3, np.int64)  # different items in each part
+    last_trained = np.empty(0, np.int64)
+    sorted_labels = labels[order]
+    for at in _groups(sorted_labels):  # places ascend, so keys do
+        first = np.r_[True, np.diff(kind[at]) != 0]
+        mine = kind[at][first]
+        part = _deal(homes[mine], [int(share * len(mine) + 0.5) for share in shares])
+        homes[mine] = part
+        units += np.bincount(part, minlength=3)
+        unit = np.cumsum(first) - 1
+        parts[at] = part[unit]
+        if (part == 0).any():
+            last_trained = at[unit == np.flatnonzero(part == 0)[-1]]
+    for p, share in ((1, shares[0]), (2, shares[1])):
+        if share > 0 and not units[p] and units[0] > 1:
+            parts[last_trained] = p
+            units[p], units[0] = 1, units[0] - 1
+            last_trained = _last_unit(parts, kind, sorted_labels)
+    rows = []
+    for p in range(3):
+        chosen = order[parts == p]
+        rows.append(torch.from_numpy(chosen[_alternating(labels[chosen])]))
+    train, validation, test = rows
+    if copies := len(labels) - kinds:
         notes.append(f"{copies} items are exact copies of others; copies stay in one split")
-    if not validation:
-        validation = test or train
+    if not len(validation):
+        validation = test if len(test) else train
         notes.append("too few different items for a validation part: it reuses others")
-    if shares[1] > 0 and not test:
+    if shares[1] > 0 and not len(test):
         test = validation
         notes.append("too few different items for a test part: it reuses the validation items")
-    first, second, third = (_interleaved(rows, labels) for rows in (train, validation, test))
-    return first, second, third
+    return train, validation, test
 
 
-def _interleaved(rows: list[int], labels: np.ndarray) -> Tensor:
-    """Rows in an order whose every prefix holds the classes in equal shares."""
-    if not rows:
-        return torch.empty(0, dtype=torch.int64)
-    at = np.array(rows, np.int64)
-    order = stratified(labels[at], (len(at), 0, 0), "prefix")[0].numpy()
-    return torch.from_numpy(at[order])
+def _by_key(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+    """(the rows sorted by key, the number of the key at each place, how many different keys); copies stay in order."""
+    raw = np.ascontiguousarray(keys).view(np.uint8).reshape(len(keys), KEY_BYTES)
+    high = np.ascontiguousarray(raw[:, :8]).view(">u8")[:, 0].astype(np.uint64)
+    low = np.ascontiguousarray(raw[:, 8:]).view(">u4")[:, 0].astype(np.uint32)
+    order = np.argsort(high, kind="stable")
+    same_high = high[order[1:]] == high[order[:-1]]
+    same = same_high & (low[order[1:]] == low[order[:-1]])
+    if (same_high & ~same).any():  # 64 bits agree and the rest does not
+        order = np.lexsort((low, high))
+        same = (high[order[1:]] == high[order[:-1]]) & (low[order[1:]] == low[order[:-1]])
+    kind = np.zeros(len(keys), np.int32 if len(keys) < 1 << 31 else np.int64)
+    np.cumsum(~same, out=kind[1:])
+    return order, kind, int(kind[-1]) + 1 if len(kind) else 0
+
+
+def _deal(homes: np.ndarray, wanted: list[int]) -> np.ndarray:
+    """The part of each different item of a class, in the order of keys: validation until it has enough, then test.
+
+    homes: where another class has put the same item already (-1: nowhere); those count towards what is wanted.
+    """
+    part = homes.copy()
+    free = homes < 0
+    for p, count in ((1, wanted[0]), (2, wanted[1])):
+        taken = np.cumsum(free | (homes == p)) - (free | (homes == p))
+        chosen = free & (taken < count)
+        part[chosen] = p
+        free &= ~chosen
+    part[free] = 0
+    return part
+
+
+def _last_unit(parts: np.ndarray, kind: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Places of the last item, with its copies, that trains: the last class's last key."""
+    trained = np.flatnonzero(parts == 0)
+    if not len(trained):
+        return trained
+    trained = trained[labels[trained] == labels[trained].max()]
+    return trained[kind[trained] == kind[trained[-1]]]

@@ -1,67 +1,195 @@
-"""Texts into windows of tokens: the tokenizer is learnt from the training part alone."""
+"""Texts into windows of tokens: the tokenizer is learnt from the training part alone.
+
+Large texts are read piece by piece; their tokens go into a store (`data/store.py`) and are mapped from there.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import tokenizers
+import torch
+from torch import Tensor
 
 from genloom.core import Field
+from genloom.data.cache import cache_dir
+from genloom.data.card import CARD, read_card
+from genloom.data.corpus import Corpus, Files, Texts, by_position, cut, look
 from genloom.data.dataset import Card, Dataset, TextSplit, digest_of, narrow
+from genloom.data.listing import Listing
 from genloom.data.options import DataOptions
-from genloom.data.splits import by_content
-from genloom.errors import BadData, BadValue
-from genloom.modalities.text import CharTokenizer, Tokenizer, encode_tensor, learn_tokenizer
+from genloom.data.splits import Rows, by_content
+from genloom.data.splitting import SPLIT, rows_of, split_path
+from genloom.data.store import Draft, Source, obtain
+from genloom.errors import BadData, BadValue, GenloomError
+from genloom.modalities.text import (
+    BPETokenizer,
+    ByteTokenizer,
+    CharTokenizer,
+    Tokenizer,
+    encode_tensor,
+    tokenizer_from_json,
+)
+from genloom.runs.files import read_json, write_json
+
+__all__ = ["ENDINGS", "Texts", "by_position", "load_texts", "text_dataset", "text_files"]
+
+ENDINGS = frozenset(
+    f".{e}"
+    for group in ("txt md rst tex csv json jsonl html xml", "py js ts c h cpp java rs go sh")
+    for e in group.split()
+)
+PARTS = ("train", "validation", "test")
+_BY_FILE_FROM = 20  # files from which whole files go to the splits
+_STREAM_FROM = 64 << 20  # bytes of files from which texts are not taken into memory
+_LEARN_FROM = 32 << 20  # characters of which a BPE is learnt; longer texts are sampled
+_LINE = 1 << 24  # characters after which a line is cut, for a BPE
 
 
 @dataclass(frozen=True)
-class Texts:
-    """The three parts of a text, before they are tokens."""
+class _Tokens:
+    """A corpus as tokens: one row of ids a part; hashes: their sha256 in hex where known."""
 
-    train: str
-    validation: str
-    test: str
+    parts: Mapping[str, Tensor]
+    tokenizer: Tokenizer
+    hashes: Mapping[str, str]
 
 
-def learn(options: DataOptions, text: str, notes: list[str]) -> Tokenizer:
-    """The tokenizer options.tokenizer from a training text; rare characters of long texts become unknown."""
+def learn(options: DataOptions, corpus: Corpus, parts: tuple[int, ...], notes: list[str]) -> Tokenizer:
+    """The tokenizer options.tokenizer from these parts; rare characters of long texts become unknown."""
+    length = sum(corpus.lengths[p] for p in parts)
+    pieces = (piece for _, piece in corpus.pieces(parts))
+    if options.tokenizer == "byte":
+        return ByteTokenizer()
     if options.tokenizer == "char":
-        least = max(1, len(text) // 1_000_000)
+        least = max(1, length // 1_000_000)
         if least > 1:
-            notes.append(f"characters seen fewer than {least} times in {len(text):,} share the unknown token")
-        return CharTokenizer.learn(text, least)
-    return learn_tokenizer(options.tokenizer, text, options.vocabulary)
+            notes.append(f"characters seen fewer than {least} times in {length:,} share the unknown token")
+        seen = np.zeros(0x110000, np.int64)
+        for piece in pieces:
+            points, counts = np.unique(
+                np.frombuffer(piece.encode("utf-32-le", "surrogatepass"), np.uint32), return_counts=True
+            )
+            seen[points] += counts
+        return CharTokenizer("".join(map(chr, np.flatnonzero(seen >= least).tolist())))
+    every = -(-length // _LEARN_FROM)
+    if every > 1:
+        notes.append(f"the BPE is learnt from every {every}th piece of the training text, which is long")
+    return _learn_bpe("".join(piece for i, piece in enumerate(pieces) if i % every == 0), options.vocabulary)
+
+
+def _learn_bpe(text: str, vocabulary: int) -> Tokenizer:
+    """From the cache where the same text and vocabulary have been learnt before."""
+    digest = hashlib.sha256(f"{vocabulary}/{tokenizers.__version__}/".encode())
+    digest.update(text.encode("utf-8", "surrogatepass"))
+    path = cache_dir() / "tokenizers" / f"bpe-{digest.hexdigest()[:32]}.json"
+    with contextlib.suppress(GenloomError):
+        return tokenizer_from_json(read_json(path))
+    learnt = BPETokenizer.learn(text, vocabulary)
+    with contextlib.suppress(OSError, GenloomError):  # an unwritable cache only costs time
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, learnt.to_json())
+    return learnt
+
+
+def _arranged(options: DataOptions) -> dict[str, tuple[int, ...]]:
+    """Which parts of the text become which split."""
+    if options.validation == "test":
+        return {"train": (0, 1), "validation": (2,), "test": (2,)}
+    return {"train": (0,), "validation": (1,), "test": (2,)}
+
+
+def _tokenise(draft: Draft, options: DataOptions, corpus: Corpus, notes: list[str]) -> _Tokens:
+    """Fills the draft's columns "train", "validation" and (where it is another text) "test". The draft is not finished
+    yet, so `parts` is empty."""
+    arranged = _arranged(options)
+    if options.validation == "test":
+        notes.append("trains on the validation text too; the test text takes its place")
+    tokenizer = learn(options, corpus, arranged["train"], notes)
+    columns = {name: (_narrow_type(tokenizer.size), ()) for name in PARTS}
+    draft.begin({}, columns, sum(corpus.lengths) // len(PARTS), resume=False)
+    home = {part: name for name in reversed(PARTS) for part in arranged[name]}
+    hashes = {name: hashlib.sha256() for name in PARTS}
+
+    def keep(name: str, text: str) -> None:
+        ids = narrow(encode_tensor(tokenizer, text), tokenizer.size).numpy()
+        for column in PARTS if options.validation == "test" and name != "train" else (name,):
+            if column != "train" or name == "train":
+                hashes[column].update(ids.data)
+                draft.append(**{column: ids})
+
+    named = ((home[part], piece) for part, piece in corpus.pieces((0, 1, 2)))
+    for name, text in _by_line(named) if isinstance(tokenizer, BPETokenizer) else named:
+        keep(name, text)
+    return _Tokens({}, tokenizer, {name: digest.hexdigest() for name, digest in hashes.items()})
+
+
+def _narrow_type(size: int) -> Any:
+    return narrow(torch.empty(0, dtype=torch.int64), size).numpy().dtype
+
+
+def _by_line(named: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """The same text in pieces that end where a line ends: a BPE encodes every line by itself."""
+    held, home = "", ""
+    for name, piece in named:
+        if name != home:
+            if held:
+                yield home, held
+            held, home = "", name
+        whole, end, rest = (held + piece).rpartition("\n")
+        held = rest
+        if end:
+            yield home, whole + end
+        if len(held) > _LINE:
+            yield home, held
+            held = ""
+    if held:
+        yield home, held
 
 
 def text_dataset(name: str, options: DataOptions, texts: Texts, card: Card, notes: list[str]) -> Dataset:
-    """The data set over these texts. Raises BadData where the training text is shorter than a context."""
-    length = options.context
-    if length < 2:
-        raise BadValue(f"a context needs at least 2 tokens, got {length}: raise --data.context")
-    parts = (texts.train, texts.validation, texts.test)
-    if options.validation == "test":
-        parts = (texts.train + texts.validation, texts.test, texts.test)
-        notes.append("trains on the validation text too; the test text takes its place")
-    if not parts[0]:
+    """The data set over texts in memory. Raises BadData where the training text is shorter than a context."""
+    _check(options)
+    if not sum(texts.lengths[p] for p in _arranged(options)["train"]):
         raise BadData(f"{name} holds no text: give files with content")
-    tokenizer = learn(options, parts[0], notes)
-    train, *others = (narrow(encode_tensor(tokenizer, part), tokenizer.size) for part in parts)
+    draft = Draft(Source("tokens", Path(), ""), None)
+    tokens = _tokenise(draft, options, texts, notes)
+    found = {part: torch.from_numpy(column) for part, column in draft.finish({}).columns.items()}
+    return _dataset(name, options, replace(tokens, parts=found), card, notes)
+
+
+def _check(options: DataOptions) -> None:
+    if options.context < 2:
+        raise BadValue(f"a context needs at least 2 tokens, got {options.context}: raise --data.context")
+
+
+def _dataset(name: str, options: DataOptions, tokens: _Tokens, card: Card, notes: list[str]) -> Dataset:
+    length, tokenizer = options.context, tokens.tokenizer
+    train, *others = (tokens.parts[part] for part in PARTS)
+    known: list[str | None] = [tokens.hashes.get(part) for part in PARTS]
     if len(train) < length:
         raise BadData(
             f"{name} holds {len(train)} training tokens, fewer than a context of {length}: "
             f"give more text or lower --data.context"
         )
     if options.limit is not None:
-        train = train[: options.limit * length]
+        train, known[0] = train[: options.limit * length], None
         notes.append(f"only the first {len(train):,} training tokens are used")
     for i, part in enumerate(others):
         if len(part) < length:
-            others[i] = train[-max(length, len(train) // 10) :]
-            notes.append(f"too short for its own {('validation', 'test')[i]} text: reuses the end of the training text")
+            others[i], known[1 + i] = train[-max(length, len(train) // 10) :], None
+            notes.append(f"too short for its own {PARTS[1 + i]} text: reuses the end of the training text")
     spec = {"text": Field("text", (length,), range=(0, tokenizer.size - 1), vocabulary=tokenizer.size)}
-    splits = tuple(TextSplit(spec, part) for part in (train, *others))
+    splits = tuple(
+        TextSplit(spec, part, bytes.fromhex(has) if has else None)
+        for part, has in zip((train, *others), known, strict=True)
+    )
     return Dataset(
         name=name,
         options=options,
@@ -76,62 +204,91 @@ def text_dataset(name: str, options: DataOptions, texts: Texts, card: Card, note
     )
 
 
-def by_position(text: str, train: float, validation: float) -> Texts:
-    """One text cut in three: its first `train` share, then `validation`, then the rest."""
-    first, second = int(len(text) * train), int(len(text) * (train + validation))
-    return Texts(text[:first], text[first:second], text[second:])
+def text_files(listing: Listing) -> Listing:
+    """The text files of a folder, without the card and the split file that lie beside them."""
+    found = listing.only(ENDINGS)
+    keep = [i for i, name in enumerate(found.names) if name not in (CARD, SPLIT)]
+    return found.take(keep)
 
 
-ENDINGS = frozenset(
-    f".{e}"
-    for group in ("txt md rst tex csv json jsonl html xml", "py js ts c h cpp java rs go sh")
-    for e in group.split()
-)
-_BY_FILE_FROM = 20  # files from which whole files go to the splits
+def load_texts(path: Path, listing: Listing, options: DataOptions) -> Dataset:
+    """The data set of a text file, or of the text files in the folder `path`.
 
-
-def _read(path: Path) -> str | None:
-    """A file's text (UTF-8, with or without a mark; otherwise Latin-1), or None where it is no text."""
-    try:
-        content = path.read_bytes()
-    except OSError:
-        return None
-    if b"\0" in content[:65536]:
-        return None
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = content.decode("latin-1")
-    return text.replace("\r\n", "\n")
-
-
-def load_texts(path: Path, paths: list[Path], options: DataOptions) -> Dataset:
-    """The data set of a text file, or of the text files `paths` of the folder `path`.
-
-    From 20 files on, files go to a split by the hash of their content, so copies stay together; otherwise the text is
-    cut: the first 80 % train, then 10 % validate, the last 10 % test. Raises BadData where nothing is text or all is
-    too short.
+    A recorded rule sends files to splits; without one, from 20 files on, the hash of their content does, so copies stay
+    together; otherwise the text is cut: the first 80 % train, then 10 % validate, the last 10 % test. Raises BadData
+    where nothing is text or all is too short.
     """
+    _check(options)
+    if not path.is_dir() and (options.split is not None or options.fold is not None):
+        raise BadValue(f"{path} is one text, which --data.split cannot part: give a folder of text files")
     notes: list[str] = []
-    read = [(p, _read(p)) for p in paths]
-    bad = [p for p, text in read if text is None]
-    texts = [text for _, text in read if text]
+    source = Source("tokens", path, listing.fingerprint, _shaping(path, options))
+
+    def make(draft: Draft) -> Mapping[str, Any]:
+        said: list[str] = []
+        corpus, about = _corpus(path, listing, options, said)
+        tokens = _tokenise(draft, options, corpus, said)
+        return about | {"notes": said, "tokenizer": tokens.tokenizer.to_json(), "hashes": dict(tokens.hashes)}
+
+    if int(listing.sizes.sum()) >= _STREAM_FROM:
+        store = obtain(source, make, notes)
+    else:
+        draft = Draft(source, None)
+        store = draft.finish(make(draft))
+    about = store.about
+    notes += about["notes"]
+    if about["bad"] and options.strict:  # the store may have been made without --strict
+        raise BadData(f"{path}: {_unreadable(about['bad'], about['unreadable'], len(listing))}; give text files in UTF-8")
+    parts = {part: torch.from_numpy(column) for part, column in store.columns.items()}
+    tokens = _Tokens(parts, tokenizer_from_json(about["tokenizer"]), about["hashes"])
+    items = f"{about['characters']:,} characters in {about['files']} files"
+    card = read_card(path) or Card(path.name, str(path), "the owner's", "", items, "text")
+    return _dataset(path.stem, options, tokens, replace(card, items=card.items or items, modality="text"), notes)
+
+
+def _shaping(path: Path, options: DataOptions) -> dict[str, Any]:
+    rule = split_path(path) if options.split is None else Path(options.split).expanduser()
+    return {
+        "tokenizer": options.tokenizer,
+        "vocabulary": options.vocabulary if options.tokenizer == "bpe" else 0,
+        "validation": options.validation,
+        "rule": hashlib.sha256(rule.read_bytes()).hexdigest() if path.is_dir() and rule.is_file() else "",
+        "fold": options.fold,
+    }
+
+
+def _corpus(path: Path, listing: Listing, options: DataOptions, notes: list[str]) -> tuple[Corpus, dict[str, Any]]:
+    """The texts of the files in their three parts, on disk still, and what is to be remembered of them."""
+    looked = [look(listing.folder / name) for name in listing.names]
+    bad = [Path(name).name for name, file in zip(listing.names, looked, strict=True) if file is None]
+    at = [i for i, file in enumerate(looked) if file is not None and file.length]
+    files = [file for file in looked if file is not None and file.length]
     if bad:
-        said = f"{len(bad)} of {len(paths)} files are no text: {', '.join(p.name for p in bad[:5])}"
-        if options.strict or len(bad) == len(paths):
+        said = _unreadable(bad, len(bad), len(listing))
+        if options.strict or len(bad) == len(listing):
             raise BadData(f"{path}: {said}; give text files in UTF-8")
         notes.append(f"{said}; skipped")
-    if not texts:
+    if not files:
         raise BadData(f"{path} holds no text: give files with content")
-    if len(texts) >= _BY_FILE_FROM:
-        keys = [hashlib.blake2b(t.encode("utf-8", "replace"), digest_size=12).digest() for t in texts]
-        rows = by_content(keys, np.zeros(len(texts), np.int64), notes)
-        train, validation, test = ("\n".join(texts[i] for i in sorted(r.tolist())) for r in rows)
-        parts = Texts(train, validation, test)
-        notes.append(f"{len(texts)} files, split by file")
+    rows: Rows | None = None
+    if path.is_dir():
+        rule = None if options.split is None else Path(options.split).expanduser()
+        rows = rows_of(path, [listing.names[i] for i in at], rule, options.fold, notes)
+    if rows is None and len(files) >= _BY_FILE_FROM:
+        rows = by_content([f.key for f in files], np.zeros(len(files), np.int64), notes)
+    corpus: Corpus
+    if rows is not None:
+        first, second, third = (tuple(files[i] for i in sorted(r.tolist())) for r in rows)
+        corpus = Files((first, second, third))
+        notes.append(f"{len(files)} files, split by file")
     else:
-        parts = by_position("\n".join(texts), 0.8, 0.1)
+        corpus = cut(files, 0.8, 0.1)
         notes.append("the first 80 % train, the next 10 % validate, the last 10 % test")
-    count = sum(map(len, texts))
-    card = Card(path.name, str(path), "the owner's", "", f"{count:,} characters in {len(texts)} files", "text")
-    return text_dataset(path.stem, options, parts, card, notes)
+    characters = sum(f.length for f in files)
+    if not sum(corpus.lengths[p] for p in _arranged(options)["train"]):
+        raise BadData(f"{path} holds no text: give files with content")
+    return corpus, {"bad": bad[:5], "unreadable": len(bad), "characters": characters, "files": len(files)}
+
+
+def _unreadable(names: list[str], bad: int, total: int) -> str:
+    return f"{bad} of {total} files are no text: {', '.join(names[:5])}"
