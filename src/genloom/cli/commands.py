@@ -59,6 +59,12 @@ def reconstruct(parsed: Parsed) -> Any:
     return reconstruct(parsed.words[0], **_given(parsed, "n", "seed", "raw", "out", "runs"))
 
 
+def report(parsed: Parsed) -> Any:
+    from genloom.verbs.report import report
+
+    return report(*parsed.words, **_given(parsed, "out", "title", "n", "seed", "runs"))
+
+
 def runs(parsed: Parsed) -> Any:
     from genloom.verbs import catalogue
 
@@ -85,6 +91,12 @@ def data_show(parsed: Parsed) -> Any:
     return catalogue.data(parsed.words[0], **_given(parsed, "out", "strict"), overrides=dict(parsed.fields))
 
 
+def data_fetch(parsed: Parsed) -> Any:
+    from genloom.verbs.fetch import fetch
+
+    return fetch(parsed.words, **_given(parsed, "yes", "verify", "remove"), quiet=parsed.on("json"))
+
+
 def doctor(parsed: Parsed) -> Any:
     from genloom.verbs.doctor import doctor
 
@@ -109,10 +121,12 @@ COMMANDS: dict[str, Callable[[Parsed], Any]] = {
     "evaluate": evaluate,
     "interpolate": interpolate,
     "reconstruct": reconstruct,
+    "report": report,
     "runs": runs,
     "recipes": recipes,
     "data list": data_list,
     "data show": data_show,
+    "data fetch": data_fetch,
     "doctor": doctor,
     "cite": cite,
     "demo": demo,

@@ -48,6 +48,7 @@ def group_help(name: str) -> str:
 def usage(verb: Verb) -> str:
     """The verb's synopsis on one line."""
     words = [a.name if a.required else f"[{a.name}]" for a in verb.arguments]
+    words += [f"[{a.name} ...]" for a in verb.arguments if a.many]
     more = ["[flags]"] + (["[--FIELD VALUE ...]"] if verb.fields else [])
     return " ".join(["genloom", verb.name, *words, *more])
 

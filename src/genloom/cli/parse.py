@@ -117,7 +117,7 @@ def _check_words(verb: Verb, words: list[str]) -> None:
     if missing:
         example = f", as in `{verb.examples[0]}`" if verb.examples else ""
         raise BadValue(f"`genloom {verb.name}` needs {missing[0].name}: {missing[0].help}{example}")
-    if len(words) > len(verb.arguments):
+    if len(words) > len(verb.arguments) and not (verb.arguments and verb.arguments[-1].many):
         surplus = words[len(verb.arguments)]
         takes = " ".join(a.name for a in verb.arguments) or "no arguments"
         raise BadValue(f"`genloom {verb.name}` takes {takes}, got {surplus!r} as well")

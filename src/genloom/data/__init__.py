@@ -19,8 +19,10 @@ _FROM = {"Card": "dataset", "Dataset": "dataset", "Split": "dataset", "augment":
 
 
 def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module 'genloom.data' has no attribute {name!r}")
     from importlib import import_module
 
+    if name == "fetch":  # a package that is also the verb `genloom data fetch`
+        return import_module("genloom.data.fetch")
+    if name not in __all__:
+        raise AttributeError(f"module 'genloom.data' has no attribute {name!r}")
     return getattr(import_module(f"genloom.data.{_FROM.get(name, 'loading')}"), name)

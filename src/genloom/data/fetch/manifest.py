@@ -28,9 +28,14 @@ NAME = "manifest.json"
 WAIT = 3600.0  # seconds to wait for another process that fetches the same set
 
 
+def sets_folder() -> Path:
+    """Where all fetched sets lie."""
+    return cache_dir() / "data"
+
+
 def set_folder(name: str) -> Path:
     """Where the set of that name lies, or will. Raises BadValue for what is no name."""
-    return cache_dir() / "data" / check_name(name)
+    return sets_folder() / check_name(name)
 
 
 def contents_hash(files: Mapping[str, str]) -> str:
