@@ -28,7 +28,13 @@ _VERBS = {
     "cite": "cite",
     "demo": "demo",
 }
-_PACKAGES = ("runs", "recipes", "data")  # verbs that share their name with a package: the package can be called
+_PACKAGES = {  # verbs that share their name with a package, and where they are: the package can be called
+    "runs": "verbs.catalogue",
+    "recipes": "verbs.catalogue",
+    "data": "verbs.catalogue",
+    "compare": "compare.contest",
+    "report": "verbs.report",
+}
 
 __all__ = ["__version__", *_VERBS, *_PACKAGES]
 
@@ -37,7 +43,8 @@ class _Callable(ModuleType):
     """A package that is also the verb of its name: genloom.runs() lists runs, genloom.runs.Run is the class."""
 
     def __call__(self, *args: Any, **keywords: Any) -> Any:
-        return getattr(import_module("genloom.verbs.catalogue"), self.__name__.rpartition(".")[2])(*args, **keywords)
+        name = self.__name__.rpartition(".")[2]
+        return getattr(import_module(f"genloom.{_PACKAGES[name]}"), name)(*args, **keywords)
 
 
 class _Genloom(ModuleType):

@@ -45,15 +45,15 @@ def save(run: Run, step: int, tensors: Mapping[str, Mapping[str, Tensor]], state
     return final
 
 
-def write_tensors(path: Path, content: Mapping[str, Tensor]) -> None:
-    """Writes named tensors as safetensors, flushed. Raises Storage."""
+def write_tensors(path: Path, content: Mapping[str, Tensor], facts: dict[str, str] | None = None) -> None:
+    """Writes named tensors as safetensors, flushed; facts: texts that stand beside them. Raises Storage."""
     # safetensors refuses shared memory and wants plain layout: contiguous copies give it both
     plain = {
         k: t.detach().cpu().contiguous().clone() if t.ndim == 4 else t.detach().cpu().contiguous()
         for k, t in content.items()
     }
     try:
-        save_file(plain, path)
+        save_file(plain, path, **({"metadata": facts} if facts else {}))
     except SafetensorError as e:  # the library reports a full disk as its own kind of error
         raise Storage(f"cannot write {path}: {e}; earlier checkpoints are untouched") from e
     with open(path, "rb") as f:

@@ -11,6 +11,7 @@ from genloom.core import DataSpec, Model, spec_from_json
 from genloom.engine import checkpoint
 from genloom.engine.ema import post_hoc_weights
 from genloom.engine.given import partners
+from genloom.engine.moments import Kept, weights
 from genloom.engine.train import Settings, device_of, settings_of
 from genloom.errors import BadValue, Damaged
 from genloom.modalities.text import Tokenizer, tokenizer_from_json
@@ -31,10 +32,13 @@ class Loaded:
     step: int
 
 
-def load(run: Run, raw: bool = False, step: int | None = None, ema: float | None = None) -> Loaded:
+def load(
+    run: Run, raw: bool = False, step: int | None = None, ema: float | None = None, moment: Kept | None = None
+) -> Loaded:
     """The model of a run with its averaged weights (raw: those of the last step), from its newest checkpoint or `step`.
 
     ema: the relative width of another average, put together from a run trained with `train.ema_post_hoc`.
+    moment: weights that were kept on the way, before anything that `finish` does.
     Raises Damaged where there is no checkpoint, or it was changed, cut short or belongs to another model or version.
     """
     settings = settings_of(run)
@@ -46,8 +50,11 @@ def load(run: Run, raw: bool = False, step: int | None = None, ema: float | None
         raise Damaged(f"{run.path} has no checkpoint of step {step}: it has {', '.join(map(str, steps))}")
     spec = spec_from_json(run.config["spec"])
     model = model_class(settings.model)(settings.config, spec, partners(run))
-    averaged = "ema.safetensors" in checkpoint.read_state(run, step)["sha256"]
-    tensors = checkpoint.read_tensors(run, step, "ema" if averaged and not raw else "model")
+    if moment is not None:
+        step, tensors = moment.step, weights(moment)
+    else:
+        averaged = "ema.safetensors" in checkpoint.read_state(run, step)["sha256"]
+        tensors = checkpoint.read_tensors(run, step, "ema" if averaged and not raw else "model")
     if ema is not None:
         tensors |= post_hoc(run, step, ema)
     expected = model.state_dict()

@@ -22,6 +22,7 @@ class TrainOptions:
     checkpoint_every: time between checkpoints ("30s") or steps ("200steps").
     validate_every: how often the monitor is computed; preview_every: how often a sample grid is drawn.
     keep: how many of the newest checkpoints stay, beside the best.
+    moments: shares of the budget at which the averaged weights are kept too, such as 0.25,0.5: for curves of quality.
     device: "auto" takes a GPU where there is one; "cpu" or "cuda".
     guard: roll back and lower the rate when a loss or gradient is not finite.
     """
@@ -41,3 +42,4 @@ class TrainOptions:
     keep: int = 2
     device: Literal["auto", "cpu", "cuda"] = "auto"
     guard: bool = True
+    moments: tuple[float, ...] = ()

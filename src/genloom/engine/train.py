@@ -18,7 +18,7 @@ from genloom import __version__
 from genloom.core import Model, config_from_json, config_to_json, derive_seed, spec_to_json
 from genloom.data import Dataset
 from genloom.data.options import DataOptions
-from genloom.engine import checkpoint
+from genloom.engine import checkpoint, moments
 from genloom.engine.budget import Budget, Clock, Interval, parse_budget
 from genloom.engine.distributed import World
 from genloom.engine.game import Game, Moment, seeded
@@ -80,6 +80,7 @@ def check(options: TrainOptions) -> Budget:
     budget = parse_budget(options.budget)
     for every in (options.checkpoint_every, options.validate_every, options.preview_every):
         Interval.parse(every)
+    moments.check(options.moments)
     if options.batch < 1:
         raise BadValue(f"train.batch {options.batch}: expected 1 or more items a step")
     if not 0.0 <= options.ema < 0.28:

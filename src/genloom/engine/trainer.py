@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 import signal
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 
 import torch
 
-from genloom.core import Batch, Model, Step, derive_seed
+from genloom.core import Model
 from genloom.data import Dataset
-from genloom.engine import checkpoint
+from genloom.engine import checkpoint, moments
 from genloom.engine.budget import Clock, Interval, Timer
 from genloom.engine.cost import Meter
 from genloom.engine.distributed import World
@@ -21,9 +22,9 @@ from genloom.engine.ema import PowerEMA
 from genloom.engine.game import Game, Moment, NotFinite
 from genloom.engine.journal import Journal, Reporter, duration
 from genloom.engine.options import TrainOptions
-from genloom.engine.precision import Plan, arrange_batch
-from genloom.engine.preview import Monitor, draw_preview, resting
-from genloom.errors import GenloomError
+from genloom.engine.precision import Plan
+from genloom.engine.preview import Monitor, draw_preview
+from genloom.errors import BadValue, GenloomError
 from genloom.runs import Run
 
 ATTEMPTS = 8
@@ -36,6 +37,10 @@ class Diverged(GenloomError):
 
 
 class Trainer:
+class TooShort(BadValue):
+    """A budget of time that ended before the first step."""
+
+
     """One run in one process. State that a checkpoint holds: step, clock, attempt, weights, average, optimizers."""
 
     def __init__(
@@ -75,6 +80,7 @@ class Trainer:
 
     def train(self) -> str:
         """Plays until the budget is spent or a signal asks to stop; returns "finished" or "stopped"."""
+        self._shares = self._shares_left()
         self.model.train()
         checkpoints = self._timer(self.options.checkpoint_every)
         validations = self._timer(self.options.validate_every)
@@ -105,6 +111,7 @@ class Trainer:
                     self.validate()
                     now = self._spent(validations, now)
                 if previews.due(now, self.step):
+                self.keep_moments()
                     self.preview()
                     now = self._spent(previews, now)
                 if checkpoints.due(now, self.step):
@@ -120,6 +127,8 @@ class Trainer:
         """Due every so often, and at least ten times in a timed run however short."""
         interval = Interval.parse(every)
         if self.clock.seconds is not None and not interval.steps:
+        if done and self.step == 0 and self.clock.seconds is not None and self.model.phases():
+            raise TooShort(self._too_short())
             interval = Interval(seconds=min(interval.seconds, self.clock.seconds / 10))
         return Timer(interval, self.clock.elapsed(), self.step)
 
@@ -142,21 +151,28 @@ class Trainer:
         self.write_row()
         if done:
             with self.averaged():
-                step = Step(seed=derive_seed(self.options.seed, "finish"), index=self.step, progress=1.0,
-                            items=self.items, device=self.device)  # fmt: skip
-                with resting(self.model):
-                    self.model.finish(self._batches(), step)
+                moments.finish(self.model, self.dataset, self.plan, self.device,
+                               seed=self.options.seed, step=self.step, items=self.items)  # fmt: skip
             self.validate(say=False)
             self.preview()
         self.save("finished" if done else "stopped")
         self.journal.close()
 
-    def _batches(self, most: int = 20_000) -> Iterator[Batch]:
-        """Training items in order, without augmentation, for `finish`."""
-        split = self.dataset.train
-        stride = max(1, len(split) // split.items)
-        for index in (torch.arange(0, len(split), stride)[:most]).split(512):
-            yield arrange_batch(split.batch(index), self.plan, self.device)
+    def _too_short(self) -> str:
+        """What to say of a budget that was spent before the first step; plays two steps to know how long one takes."""
+        ready, took = self.clock.elapsed(), 0.0
+        for _ in range(2):  # the first also allocates
+            if took < 5.0:
+                begun = time.perf_counter()
+                with suppress(NotFinite):
+                    self.game.step(Moment(0, 0.0, rate_scale=0.0))
+                took = time.perf_counter() - begun
+        needed = (ready + 20.0 * took) / 0.6  # up to three tenths are kept for what comes after the last step
+        enough = next((s for s in (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200) if s >= needed), math.ceil(needed))
+        return (
+            f"a budget of {self.clock.seconds:g} s ends before the first step: here it takes {ready:.1f} s to get "
+            f"ready and {took:.2g} s a step; give at least {enough}s, or count steps (100steps)"
+        )
 
     @property
     def items(self) -> int:
@@ -254,6 +270,14 @@ class Trainer:
                 checkpoint.write_tensors(target / f"{s:.2f}.safetensors", self.averages[f"ema-{s:.2f}"].averaged)
 
     def restore(self, step: int, retry: bool = False) -> None:
+    def keep_moments(self) -> None:
+        """Keeps the averaged weights where a share of the budget that was asked for is spent."""
+        progress = self.clock.progress(self.step)
+        while self._shares and progress >= self._shares[0]:
+            average = self.averages.get("ema")
+            weights = average.state(self.model) if average else self.model.state_dict()
+            moments.keep(self.run, self._shares.pop(0), self.step, self.clock.elapsed(), weights)
+
         """Takes up the checkpoint of `step`. retry: after a rollback, when attempt and rate are already new."""
         state = checkpoint.read_state(self.run, step)
         self.model.load_state_dict(checkpoint.read_tensors(self.run, step, "model"))
@@ -275,8 +299,15 @@ class Trainer:
                 + (f", {ATTEMPTS} times over" if self.options.guard else "")
                 + ": lower the learning rate, or look for values out of range in the data"
             )
+        if self.world.leads:
+            moments.drop_after(self.run, step)
+        self._shares = self._shares_left()
         self.rate_scale *= 0.5
         failed_at, back = self.step, self.run.checkpoints()[-1]
+    def _shares_left(self) -> list[float]:
+        there = {moment.share for moment in moments.kept(self.run)}
+        return sorted(set(self.options.moments) - there)
+
         self.world.barrier()
         self.restore(back, retry=True)
         self.clock.rewind(back)

@@ -99,8 +99,7 @@ def train(
 
     source = find_run(start_from, runs) if start_from is not None else None
     repeated = find_run(replay, runs) if replay is not None else None
-    settings = _settings(recipe, size, source or repeated)
-    settings = _override(settings, values, {"data.source": data, "train.budget": budget, "train.seed": seed})
+    settings = settled(recipe, data, budget, seed, size, values, source or repeated)
     check(settings.train)
     if not dry_run:
         check_writable(Path(runs), "--runs")
@@ -112,6 +111,21 @@ def train(
         reporter.say(f"{dataset.name}: {note}")
     run = create_run(runs, settings, dataset, name)
     return _play(run, dataset, reporter, source, repeated)
+
+
+def settled(
+    recipe: str | None,
+    data: str | Path | None = None,
+    budget: str | None = None,
+    seed: int | None = None,
+    size: str | None = None,
+    overrides: Mapping[str, Any] = {},
+    other: Run | None = None,
+) -> Settings:
+    """What `train` would train with: the recipe (or another run's settings) and what is to be different. Raises NotFound,
+    BadValue."""
+    named = {"data.source": data, "train.budget": budget, "train.seed": seed}
+    return _override(_settings(recipe, size, other), overrides, named)
 
 
 def _resume(
@@ -198,11 +212,12 @@ def _play(run: Run, dataset: Any, reporter: Reporter, source: Run | None, repeat
     from genloom.engine.distributed import World
     from genloom.engine.train import device_of, settings_of
     from genloom.engine.train import train as play
+    from genloom.engine.trainer import TooShort
 
     try:
         outcome = play(run, dataset, start_from=source, replay=repeated, reporter=reporter)
-    except (GenloomError, KeyboardInterrupt):
-        if not run.checkpoints() and os.environ.get("RANK", "0") == "0":
+    except (GenloomError, KeyboardInterrupt) as error:
+        if (not run.checkpoints() or isinstance(error, TooShort)) and os.environ.get("RANK", "0") == "0":
             run.remove()  # nothing was learnt yet: leave nothing half-made behind
         raise
     World.join(device_of(settings_of(run).train)).leave()
