@@ -40,6 +40,6 @@ class TrainOptions:
     validate_every: str = "20s"
     preview_every: str = "20s"
     keep: int = 2
+    moments: tuple[float, ...] = ()
     device: Literal["auto", "cpu", "cuda"] = "auto"
     guard: bool = True
-    moments: tuple[float, ...] = ()

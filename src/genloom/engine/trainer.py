@@ -36,11 +36,11 @@ class Diverged(GenloomError):
     """Losses kept turning into NaN however low the rate."""
 
 
-class Trainer:
 class TooShort(BadValue):
     """A budget of time that ended before the first step."""
 
 
+class Trainer:
     """One run in one process. State that a checkpoint holds: step, clock, attempt, weights, average, optimizers."""
 
     def __init__(
@@ -75,12 +75,12 @@ class TooShort(BadValue):
         self._sums: dict[str, list[float]] = {}
         self._costs: dict[int, float] = {}
         self.reserve = clock.reserve
+        self._shares = self._shares_left()
 
     # -- the loop ------------------------------------------------------------------------------------------------
 
     def train(self) -> str:
         """Plays until the budget is spent or a signal asks to stop; returns "finished" or "stopped"."""
-        self._shares = self._shares_left()
         self.model.train()
         checkpoints = self._timer(self.options.checkpoint_every)
         validations = self._timer(self.options.validate_every)
@@ -104,6 +104,7 @@ class TooShort(BadValue):
                 now = self.clock.elapsed()
                 if not self.world.leads:
                     continue
+                self.keep_moments()
                 if rows.due(now, self.step):
                     self.write_row()
                     rows.done(now, self.step)
@@ -111,13 +112,14 @@ class TooShort(BadValue):
                     self.validate()
                     now = self._spent(validations, now)
                 if previews.due(now, self.step):
-                self.keep_moments()
                     self.preview()
                     now = self._spent(previews, now)
                 if checkpoints.due(now, self.step):
                     self.save()
                     self._spent(checkpoints, now)
         done = self.clock.finished(self.step)
+        if done and self.step == 0 and self.clock.seconds is not None and self.model.phases():
+            raise TooShort(self._too_short())
         if self.world.leads:
             self._close(done)
         self.world.barrier()
@@ -127,8 +129,6 @@ class TooShort(BadValue):
         """Due every so often, and at least ten times in a timed run however short."""
         interval = Interval.parse(every)
         if self.clock.seconds is not None and not interval.steps:
-        if done and self.step == 0 and self.clock.seconds is not None and self.model.phases():
-            raise TooShort(self._too_short())
             interval = Interval(seconds=min(interval.seconds, self.clock.seconds / 10))
         return Timer(interval, self.clock.elapsed(), self.step)
 
@@ -259,6 +259,14 @@ class TooShort(BadValue):
                             seconds=round(self.clock.elapsed(), 3), best=self.best, cost=cost,
                             attempts=self.attempt)  # fmt: skip
 
+    def keep_moments(self) -> None:
+        """Keeps the averaged weights where a share of the budget that was asked for is spent."""
+        progress = self.clock.progress(self.step)
+        while self._shares and progress >= self._shares[0]:
+            average = self.averages.get("ema")
+            weights = average.state(self.model) if average else self.model.state_dict()
+            moments.keep(self.run, self._shares.pop(0), self.step, self.clock.elapsed(), weights)
+
     def _snapshot(self) -> None:
         """Keeps averages of two widths from ten moments of the run: any width can be put together from them later."""
         folder = self.run.path / "snapshots"
@@ -270,14 +278,6 @@ class TooShort(BadValue):
                 checkpoint.write_tensors(target / f"{s:.2f}.safetensors", self.averages[f"ema-{s:.2f}"].averaged)
 
     def restore(self, step: int, retry: bool = False) -> None:
-    def keep_moments(self) -> None:
-        """Keeps the averaged weights where a share of the budget that was asked for is spent."""
-        progress = self.clock.progress(self.step)
-        while self._shares and progress >= self._shares[0]:
-            average = self.averages.get("ema")
-            weights = average.state(self.model) if average else self.model.state_dict()
-            moments.keep(self.run, self._shares.pop(0), self.step, self.clock.elapsed(), weights)
-
         """Takes up the checkpoint of `step`. retry: after a rollback, when attempt and rate are already new."""
         state = checkpoint.read_state(self.run, step)
         self.model.load_state_dict(checkpoint.read_tensors(self.run, step, "model"))
@@ -288,7 +288,14 @@ class TooShort(BadValue):
         if not retry:
             self.attempt, self.rate_scale = state["attempt"], state["rate_scale"]
             self.meter = Meter(self.device, state["cost"])
+        if self.world.leads:
+            moments.drop_after(self.run, step)
+        self._shares = self._shares_left()
         self._sums = {}
+
+    def _shares_left(self) -> list[float]:
+        there = {moment.share for moment in moments.kept(self.run)}
+        return sorted(set(self.options.moments) - there)
 
     def _roll_back(self, what: str) -> None:
         self.attempt += 1
@@ -299,15 +306,8 @@ class TooShort(BadValue):
                 + (f", {ATTEMPTS} times over" if self.options.guard else "")
                 + ": lower the learning rate, or look for values out of range in the data"
             )
-        if self.world.leads:
-            moments.drop_after(self.run, step)
-        self._shares = self._shares_left()
         self.rate_scale *= 0.5
         failed_at, back = self.step, self.run.checkpoints()[-1]
-    def _shares_left(self) -> list[float]:
-        there = {moment.share for moment in moments.kept(self.run)}
-        return sorted(set(self.options.moments) - there)
-
         self.world.barrier()
         self.restore(back, retry=True)
         self.clock.rewind(back)
