@@ -117,7 +117,7 @@ def test_names_that_lead_out_are_refused(tmp_path: Path, name: str) -> None:
     """Even where the member is not wanted: whoever made this archive means no good."""
     for content in (gzip.compress(tar({"ok": b"1", name: b"2"})), zipped({"ok": b"1", name: b"2"})):
         for members in (ALL, {"ok": "ok"}):
-            with pytest.raises(Damaged, match="leads out of the folder|is called") as caught:
+            with pytest.raises(Damaged, match=r"leads out of the folder|is called") as caught:
                 extract(put(tmp_path, content), members, tmp_path / "in" / "out")
             assert "\n" not in str(caught.value)
     assert not (tmp_path / "in" / "up").exists()
@@ -222,7 +222,7 @@ def test_half_archives_are_damaged(tmp_path: Path, kind: str) -> None:
     }[kind]
     for share in (0.3, 0.7, 0.999):
         path = put(tmp_path, content[: int(len(content) * share)])
-        with pytest.raises(Damaged, match="cut short or changed.*fetch it again"):
+        with pytest.raises(Damaged, match=r"cut short or changed.*fetch it again"):
             extract(path, ALL, tmp_path / "out")
 
 
