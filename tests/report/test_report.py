@@ -2,87 +2,22 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import os
 import re
 import subprocess
 import sys
-from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from samples_of_reports import AILING, NASTY, comparison, figure, four_runs, picture, report, run, standing
 
 from genloom.errors import Storage
-from genloom.report import DataNote, Report, ReportRun, pairs, render, summarise, write_report
-from genloom.report.charts import ladder, limits, lines, thinned, ticks
-from genloom.report.numbers import compact, interval, number, seconds, size, span
-
-NASTY = '<script>alert("x")</script> & <img src=http://evil.example/a.png>'
-
-
-def figure(key: str, name: str, value: float, n: int = 4321, **protocol: object) -> dict[str, object]:
-    return {"key": key, "name": name, "value": value, "interval": [value - 0.011, value + 0.013], "n": n,
-            "protocol": protocol, "citation": "", "better": "lower"}  # fmt: skip
-
-
-def run(**changes: object) -> ReportRun:
-    rows = [
-        {"step": i, "seconds": i / 2, "loss/net": 5.0 / (i + 1), "vae/kl": 0.1 * i, "rate/net": 0.001}
-        for i in range(50)
-    ]
-    rows.append({"step": 49, "seconds": 25.0, "monitor": 0.7654})
-    base = ReportRun(
-        name="0001-flow",
-        recipe="flow",
-        family="diffusion",
-        rows=rows,
-        samples=Image.new("L", (8, 8), 200),
-        real=Image.new("L", (8, 8), 100),
-        neighbours=Image.new("RGB", (16, 8)),
-        evaluation={
-            "results": [
-                figure("fd", "FD(toy@01234567)", 2.8461, floor=0.1357),
-                figure("precision", "precision(toy@01234567)", 0.6173, k=5),
-                figure("recall", "recall(toy@01234567)", 0.4829, k=5),
-                figure("bits_per_dimension", "bits per dimension", 3.1415),
-                figure("share:cat", "share of cat", 0.2718, held_out_share=0.25),
-                figure("share:dog", "share of dog", 0.7282, held_out_share=0.75),
-            ],
-            "extractor": "toy@01234567",
-            "notes": ["few items"],
-        },
-        cost={
-            "wall_seconds": 61.25,
-            "cpu_seconds": 118.5,
-            "items_per_second": 4980.2,
-            "peak_memory_bytes": 646_647_808,
-            "energy_kwh_estimated": [9.8e-5, 4.9e-4],
-            "co2_grams_estimated": [0.0029, 0.34],
-        },
-        config={"model": "flow", "config": {"width": 48}},
-        command="genloom train flow --data toy",
-        parameters=612_345,
-        items=300_800,
-        data="toy",
-        monitor="validation",
-        plan="bf16: measured 12.1 ms a step",
-        notes=("a note",),
-    )
-    return replace(base, **changes)  # type: ignore[arg-type]
-
-
-def report(*runs: ReportRun, **changes: object) -> Report:
-    base = Report(
-        title="Four models",
-        runs=runs or (run(),),
-        data=[DataNote("Toy set", "https://example.org/toy", "CC0-1.0", "60 pictures", "Somebody 2020")],
-        commands=["genloom demo --seed 0"],
-        versions={"genloom": "9.8.7", "torch": "6.5.4"},
-        made="1 May 2026",
-    )
-    return replace(base, **changes)  # type: ignore[arg-type]
+from genloom.report import DataNote, Finding, Report, ReportRun, pairs, render, sheet, summarise, write_report
+from genloom.report.pictures import picture as img
 
 
 class Loads(HTMLParser):
@@ -106,17 +41,31 @@ def test_nothing_is_loaded_from_anywhere() -> None:
     found.feed(page)
     assert found.addresses
     assert all(a.startswith("data:image/png;base64,") for a in found.addresses)
-    assert not {"script", "link", "iframe", "object", "embed", "base", "video", "audio"} & set(found.tags)
+    assert found.tags.count("script") == 1
+    assert not {"link", "iframe", "object", "embed", "base", "video", "audio"} & set(found.tags)
     style = page[page.index("<style>") : page.index("</style>")]
     assert "url(" not in style
     assert "@import" not in style
-    assert "default-src 'none'" in page
+    assert not re.search(r"<[^>]+ style=", page)
+
+
+def test_only_its_own_script_and_style_may_run() -> None:
+    page = render(report(run(name=NASTY)))
+    policy = page[page.index("Content-Security-Policy") :].split('content="')[1].split('"')[0].replace("&#39;", "'")
+    assert policy.startswith("default-src 'none'; img-src data:; ")
+    assert "unsafe" not in policy
+    for tag in ("style", "script"):
+        content = page[page.index(f"<{tag}>") + len(tag) + 2 : page.index(f"</{tag}>")]
+        digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+        assert f"{tag}-src 'sha256-{digest}'" in policy
+        assert "http" not in content.replace("http://www.w3.org/2000/svg", "")
 
 
 @pytest.mark.parametrize("place", ["name", "recipe", "family", "samples", "real", "command", "data", "plan", "monitor"])
 def test_what_people_write_is_escaped_in_every_field(place: str) -> None:
     page = render(report(run(**{place: NASTY})))
-    assert "<script>" not in page
+    assert page.count("<script>") == 1
+    assert "<script>alert" not in page
     assert "<img src=http" not in page
     assert "&lt;script&gt;" in page or "&amp;lt;" in page
 
@@ -125,15 +74,19 @@ def test_escaping_in_titles_notes_configurations_rows_and_results() -> None:
     evil = run(
         notes=(NASTY,),
         config={NASTY: NASTY},
+        health=[Finding(NASTY, NASTY, NASTY, NASTY, NASTY, 3)],
         rows=[{"seconds": float(i), f"loss/{NASTY}": 1.0, NASTY: 2.0} for i in range(3)],
         evaluation={"results": [figure("fd", NASTY, 1.0, floor=NASTY and 0.5), figure(f"share:{NASTY}", NASTY, 0.5),
                                 figure("share:b", "b", 0.5)], "extractor": NASTY, "notes": [NASTY]},
     )  # fmt: skip
+    contest = comparison(name=NASTY, test=NASTY, budget=NASTY, blind=NASTY,
+                         standings=(standing(NASTY, 1, (1.0, 2.0), (NASTY,)),))  # fmt: skip
     page = render(
         report(evil, evil, title=NASTY, summary=NASTY, commands=[NASTY], versions={NASTY: NASTY}, made=NASTY,
-               protocol=[NASTY], data=[DataNote(NASTY, NASTY, NASTY, NASTY, NASTY)])
+               protocol=[NASTY], data=[DataNote(*[NASTY] * 7)], comparison=contest)
     )  # fmt: skip
-    assert "<script>" not in page
+    assert page.count("<script>") == 1
+    assert "<script>alert" not in page
     assert "<img src=http" not in page
 
 
@@ -146,7 +99,7 @@ def test_every_number_appears() -> None:
         "0.7654", "0.1</b>", "4.9</b>",  # last values of the curves
         "FD(toy@01234567)", "9.8.7", "6.5.4", "CC0-1.0", "https://example.org/toy", "genloom demo --seed 0",
         "genloom train flow --data toy", "bf16: measured 12.1 ms a step", "few items", "a note", "1 May 2026",
-        "&#34;width&#34;: 48", "k 5",
+        "&#34;width&#34;: 48", "k 5", "d1g3st", "--data toy",
     ):  # fmt: skip
         assert shown in page, shown
 
@@ -182,6 +135,36 @@ def test_the_summary_ranks_only_what_compares() -> None:
     assert page.count('class="chart ladder"') == 1
 
 
+def test_findings_are_shown_the_worst_first_and_told_in_the_summary() -> None:
+    page = render(report(run(health=AILING)))
+    found = re.findall(r"<b>(Serious|Warning|Note): ([^<]+)</b>", page)
+    assert found == [("Serious", "collapse"), ("Warning", "overfitting"), ("Note", "slow start")]
+    for said in ("held-out loss rose by 12%", "it learns items by heart", "stop sooner", "since step 400",
+                 "from step 900 to step 1,200", "0001-flow has health warnings"):  # fmt: skip
+        assert said in page, said
+    assert 'class="health"' not in render(report(run()))
+    assert "health" not in summarise([run(health=AILING[2:])])
+
+
+def test_pictures_of_the_inside_are_shown_where_there_are_any() -> None:
+    page = render(report(run(walks=picture(1), map=picture(2), path=picture(3))))
+    for said in ("From noise to items", "Walks through the latent space", "Map of the two-dimensional"):
+        assert said in page
+        assert said not in render(report())
+
+
+def test_the_commands_stand_in_a_report_with_the_digest_and_versions() -> None:
+    page = render(report())
+    repeat = page[page.index('id="repeat"') :]
+    assert "genloom demo --seed 0" in repeat
+    assert "9.8.7" in repeat
+    assert "d1g3st" in repeat
+
+
+def test_four_runs_are_far_below_eight_megabytes() -> None:
+    assert len(render(four_runs()).encode()) < 3_000_000  # pictures of pure noise; real ones take a quarter
+
+
 def test_it_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     path = write_report(report(), tmp_path / "new" / "report.html")
     assert path.read_text(encoding="utf-8").startswith("<!doctype html>")
@@ -198,53 +181,24 @@ def test_it_needs_no_torch() -> None:
 
 def test_pairs_put_each_neighbour_under_its_sample() -> None:
     samples, nearest = np.full((3, 4, 5), 10, np.uint8), np.full((3, 4, 5, 3), 20, np.uint8)
-    sheet = np.asarray(pairs(samples, samples + 10, scale=2))
-    assert sheet.shape == (2 * 8 + 4, 3 * 10 + 2 * 4, 4)
-    assert sheet[0, 0].tolist() == [10, 10, 10, 255]
-    assert sheet[-1, -1].tolist() == [20, 20, 20, 255]
-    assert sheet[9, 0, 3] == 0, "the gap is transparent"
+    both = np.asarray(pairs(samples, samples + 10, scale=2))
+    assert both.shape == (2 * 8 + 4, 3 * 10 + 2 * 4, 2)
+    assert both[0, 0].tolist() == [10, 255]
+    assert both[-1, -1].tolist() == [20, 255]
+    assert both[9, 0, 1] == 0, "the gap is transparent"
     assert np.asarray(pairs(nearest, nearest)).shape[2] == 4
 
 
-def test_ticks_are_round_and_inside() -> None:
-    assert ticks(0, 10) == pytest.approx([0, 5, 10]) or ticks(0, 10) == pytest.approx([0, 2, 4, 6, 8, 10])
-    for low, high in ((1.6, 9.7), (-0.003, 0.0041), (1e5, 1.3e5), (0.0, 60.0)):
-        marks = ticks(low, high)
-        assert 2 <= len(marks) <= 7
-        assert all(low - 1e-9 <= m <= high + 1e-9 for m in marks)
-    assert ticks(3, 3) == [3]
+def test_a_sheet_may_end_early_and_grey_stays_grey() -> None:
+    full, rest = np.full((3, 2, 2), 7, np.uint8), np.full((1, 2, 2), 9, np.uint8)
+    made = sheet([full, rest], scale=1, gap=1)
+    assert (made.mode, made.size) == ("LA", (8, 5))
+    assert made.getpixel((0, 3)) == (9, 255)
+    assert made.getpixel((7, 4)) == (0, 0)
 
 
-def test_lines_survive_whatever_a_run_logged() -> None:
-    points = [(float(i), 1.0 if i % 2 else float("nan")) for i in range(10)] + [(10.0, float("inf"))]
-    assert "nan" not in lines("x", [("a", points)], "i").lower().replace("not a number", "")
-    assert lines("x", [("a", [])], "i") == ""
-    assert "<circle" in lines("x", [("a", [(1.0, 2.0)])], "i")
-    long = [(float(i), float(i)) for i in range(5000)]
-    assert len(thinned(long)) <= 302
-    assert thinned(long)[-1] == (4999.0, 4999.0)
-
-
-def test_an_early_spike_does_not_flatten_the_curve() -> None:
-    assert limits([1000.0] + [1 + i / 100 for i in range(100)])[1] < 5
-    low, high = limits([1.0, 2.0, 3.0])
-    assert low < 1
-    assert high > 3
-
-
-def test_a_ladder_places_dots_by_the_logarithm() -> None:
-    drawn = ladder("FD", [("a", 1.0, None), ("b", 10.0, None), ("c", 100.0, None), ("zero", 0.0, None)], "u")
-    a, b, c = (float(x) for x in re.findall(r'<circle[^>]*cx="([\d.]+)"', drawn))
-    assert b - a == pytest.approx(c - b, abs=0.3)
-
-
-def test_numbers() -> None:
-    assert [number(x) for x in (None, 12345, 0.034123, 1234.5, 1.2e-7, 0.5, 31.7348, 0.0, 100.0)] == [
-        "\u2013", "12,345", "0.03412", "1,234", "1.2e-07", "0.5", "31.73", "0", "100.0",
-    ]  # fmt: skip
-    assert number(float("nan")) == "not a number"
-    assert [compact(x) for x in (None, 812, 60_000, 1_234_567)] == ["\u2013", "812", "60k", "1.23M"]
-    assert [seconds(x) for x in (8.25, 61.2, 302, 7500)] == ["8.25 s", "61.2 s", "5 min 2 s", "2 h 5 min"]
-    assert interval([0.1, 0.25]) == "0.1 \u2013 0.25"
-    assert span([3.2e-5, 1.6e-4], 1000) == "0.032 \u2013 0.16"
-    assert size(3.2e9) == "3.20 GB"
+def test_large_pictures_are_stored_small() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (400, 400, 3), dtype=np.uint8)
+    smooth = np.asarray(picture(0, 8).resize((400, 400)))
+    assert "data:image/webp;base64," in img(sheet([noise[None]]), "noise")
+    assert "data:image/png;base64," in img(sheet([smooth[None]], scale=1), "smooth")

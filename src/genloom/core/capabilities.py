@@ -55,7 +55,8 @@ class CanSample(ABC):
 
         condition: values of condition fields, n rows each; what is missing is drawn from the training data's shares.
         A text condition is a prompt: item tokens (n, L) to continue, under the item's own name.
-        callback: called after every network evaluation with {"i", "of", "x"}; may raise to stop.
+        callback: called after every network evaluation with {"i", "of", "x"}; may raise to stop. x: the item as it is
+        expected to become; a sampler that refines noise adds "state": the item as it stands, noise included.
         """
 
 

@@ -11,7 +11,9 @@ from genloom.report.content import (
     ReportRun,
     Standing,
 )
-from genloom.report.write import pairs, render, summarise, write_report
+from genloom.report.pictures import pairs, sheet
+from genloom.report.words import summarise
+from genloom.report.write import render, write_report
 
 __all__ = [
     "PROTOCOL",
@@ -25,6 +27,7 @@ __all__ = [
     "Standing",
     "pairs",
     "render",
+    "sheet",
     "summarise",
     "write_report",
 ]

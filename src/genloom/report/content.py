@@ -16,7 +16,8 @@ class Finding:
     """Something that ails a run, or is worth knowing of it.
 
     name: short and fixed ("overfitting"); seen: what was measured, with figures; likely: what it probably means;
-    advice: what to do. level: "note", "warning" or "serious"; step: when it was first seen, None for the whole run.
+    advice: what to do. level: "note", "warning" or "serious"; step: when it was first seen, None for the whole run; until: the step at which it
+    was gone, None where it is still there.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Finding:
     advice: str = ""
     level: str = "warning"
     step: int | None = None
+    until: int | None = None
 
 
 @dataclass(frozen=True)
@@ -68,13 +70,15 @@ class ReportRun:
 
 @dataclass(frozen=True)
 class DataNote:
-    """Where a data set comes from, and on what terms."""
+    """Where a data set comes from, and on what terms. name: what `--data` calls it; digest: of its items."""
 
     title: str
     source: str
     licence: str
     items: str = ""
     citation: str = ""
+    name: str = ""
+    digest: str = ""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from genloom.errors import BadValue
 from genloom.verbs.places import check_writable
+from genloom.verbs.report import check_page
 from genloom.verbs.train import Trained, train
 
 if TYPE_CHECKING:
@@ -55,10 +56,7 @@ def demo(budget: str = "60s", seed: int = 0, runs: str | Path = "demo", out: str
 
     started = time.monotonic()
     parse_budget(budget)
-    out = Path(out)
-    if out.suffix != ".html":
-        raise BadValue(f"--out {out}: a report is written to .html, got {out.suffix!r}")
-    check_writable(out, "--out")
+    out = check_page(out)
     check_writable(Path(runs), "--runs")
     again = f"genloom demo --budget {budget} --seed {seed} --runs {runs} --out {out}"
     say = Reporter(sys.stderr)
@@ -108,24 +106,7 @@ def _train(recipe: str, data: str, budget: str, seed: int, runs: str | Path, rep
 
 
 def _write(out: Path, runs: list[Run], seed: int, again: str, reporter: Reporter) -> Path:
-    from genloom.report.content import Report
     from genloom.report.write import write_report
-    from genloom.verbs.look import look
+    from genloom.verbs.report import gather
 
-    shown, notes = [], {}
-    for run in runs:
-        reporter.say(f"{run.path}: samples and figures")
-        one, note = look(run, seed)
-        shown.append(one)
-        notes[note.title] = note
-    environment = runs[0].environment
-    versions = {k: str(v) for k, v in environment.items() if isinstance(v, str | int)}
-    report = Report(
-        title="genloom demo",
-        runs=shown,
-        data=tuple(notes.values()),
-        commands=(again, *(one.command for one in shown)),
-        versions=versions,
-        made=time.strftime("%Y-%m-%d %H:%M"),
-    )
-    return write_report(report, out)
+    return write_report(gather(runs, "genloom demo", again, seed=seed, say=reporter), out)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from genloom.errors import BadValue
 from genloom.verbs.evaluate import data_of
@@ -40,6 +40,45 @@ def _decode(model: CanDecode, latents: Tensor, name: str, condition: dict[str, T
     return torch.cat(parts)
 
 
+def latent_shape(loaded: Loaded) -> tuple[int, ...]:
+    """The shape of one latent of a model that can decode."""
+    import torch
+
+    return tuple(cast("CanDecode", loaded.model).prior(1, generator=torch.Generator(loaded.device)).shape[1:])
+
+
+def map_of(loaded: Loaded, name: str, points: int) -> Tensor:
+    """points x points items spread evenly over a two-dimensional latent space, row by row from the top."""
+    import torch
+
+    from genloom.samplers.latent import plane
+
+    with torch.no_grad():
+        return _decode(cast("CanDecode", loaded.model), plane(points).to(loaded.device), name, None)
+
+
+def walks(loaded: Loaded, name: str, n: int, points: int, seed: int) -> Tensor:
+    """n walks of `points` items each, one after another, along great circles between two draws of the prior.
+
+    Where the data has classes, a walk keeps one class; walks take turns through them.
+    """
+    import torch
+
+    from genloom.core import the_class
+    from genloom.samplers.latent import slerp
+
+    model = cast("CanDecode", loaded.model)
+    with torch.no_grad():
+        ends = model.prior(2 * n, generator=torch.Generator(loaded.device).manual_seed(seed))
+        paths = slerp(ends[:n], ends[n:], torch.linspace(0, 1, points)).transpose(0, 1).flatten(0, 1)
+        labelled = the_class(loaded.spec)
+        condition = None
+        if labelled is not None:
+            classes = torch.arange(n) % max(1, len(labelled[1].classes))
+            condition = {labelled[0]: classes.repeat_interleave(points).to(loaded.device)}
+        return _decode(model, paths, name, condition)
+
+
 def interpolate(
     run: AnyRun,
     n: int = 8,
@@ -57,10 +96,7 @@ def interpolate(
     (20) items spread evenly over the whole of a two-dimensional latent space. out: a .png or .npy; None writes into
     RUN/samples/. Raises BadValue where the model has no latent space, or for a map not one of two dimensions.
     """
-    import torch
-
-    from genloom.core import CanDecode, the_class
-    from genloom.samplers.latent import plane, slerp
+    from genloom.core import CanDecode
 
     check_count(n)
     points = (20 if map else 10) if points is None else points
@@ -75,25 +111,15 @@ def interpolate(
     kind = f"map-{points}" if map else f"interpolate-n{n}-seed{seed}"
     place = check_out(out or loaded.run.samples / f"{kind}{'-raw' * raw}.png", "image", folder=False)
     if map:
-        shape = tuple(model.prior(1, generator=torch.Generator(loaded.device)).shape[1:])
+        shape = latent_shape(loaded)
         if shape != (2,):
             raise BadValue(
                 f"--map: {loaded.run.path} has {' x '.join(str(s) for s in shape)} latent numbers, a map needs 2: "
                 "train with --config.latent 2"
             )
-        with torch.no_grad():
-            items = _decode(model, plane(points).to(loaded.device), name, None)
         data = {"run": str(loaded.run.path), "points": points, "raw": raw}
-        return picture(items, place, data, columns=points)
-    with torch.no_grad():
-        ends = model.prior(2 * n, generator=torch.Generator(loaded.device).manual_seed(seed))
-        walks = slerp(ends[:n], ends[n:], torch.linspace(0, 1, points)).transpose(0, 1).flatten(0, 1)
-        labelled = the_class(loaded.spec)
-        condition = None
-        if labelled is not None:
-            classes = torch.arange(n) % max(1, len(labelled[1].classes))
-            condition = {labelled[0]: classes.repeat_interleave(points).to(loaded.device)}
-        items = _decode(model, walks, name, condition)
+        return picture(map_of(loaded, name, points), place, data, columns=points)
+    items = walks(loaded, name, n, points, seed)
     data = {"run": str(loaded.run.path), "n": n, "points": points, "seed": seed, "raw": raw}
     return picture(items, place, data, columns=points)
 

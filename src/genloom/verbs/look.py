@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from genloom.errors import GenloomError
@@ -12,52 +13,88 @@ from genloom.verbs.evaluate import FILE, data_of, evaluate
 from genloom.verbs.sample import LENGTH, draw, open_run, sampling
 
 if TYPE_CHECKING:
+    from PIL import Image
+    from torch import Tensor
+
     from genloom.data import Dataset
     from genloom.engine.load import Loaded
-    from genloom.report.content import DataNote, ReportRun
+    from genloom.report.content import DataNote, Finding, ReportRun
     from genloom.runs import Run
 
-GRID = 64
+GRIDS = ((64, 64), (128, 36), (10**6, 16))  # pictures of up to so many pixels a side: so many of them
 PAIRS = 12
+BLOCK = 4096  # training items read at once
+MEASURED = 5000  # samples a report measures where nobody says otherwise
 
 
-def look(run: Run, seed: int = 0, n: int = 5000) -> tuple[ReportRun, DataNote]:
-    """Samples and measures a run (or takes the figures RUN/evaluation.json holds, if they are of this checkpoint, n and
-    seed) and gathers all that a report says of it. n: samples to measure, at most as many as training items."""
+def look(run: Run, seed: int = 0, n: int | None = None) -> tuple[ReportRun, DataNote]:
+    """Samples and measures a run and gathers all that a report says of it.
+
+    n: samples to measure, at most as many as training items; None takes the figures that RUN/evaluation.json holds of
+    this checkpoint, and measures 5,000 where there are none. A run whose data has moved or changed is shown with what
+    it holds itself, and says so.
+    """
     from genloom.engine.preview import item_field
     from genloom.report.content import DataNote, ReportRun
+    from genloom.verbs.inside import inside
 
     loaded = open_run(run)
-    dataset = data_of(loaded)
+    config, status = run.config, run.status
+    notes: list[str] = _state(loaded, status)
+    try:
+        dataset = data_of(loaded)
+    except GenloomError as e:
+        dataset = None
+        notes.append(f"Real items and new figures are missing: {e}")
     name, modality = item_field(loaded.spec)
-    config, status, environment = run.config, run.status, run.environment
-    pictures: dict[str, Any]
-    pictures = _texts(loaded, dataset, name, seed) if modality == "text" else _pictures(loaded, dataset, name, seed)
-    train = config["train"]
-    card = dataset.card
-    shown = ReportRun(
+    shown = _texts(loaded, dataset, name, seed) if modality == "text" else _pictures(loaded, dataset, name, seed)
+    figures = _figures(loaded, dataset, n, seed)
+    if not figures:
+        notes.append("This checkpoint was not evaluated.")
+    known = config.get("dataset") or {}
+    train, card = config["train"], known.get("card") or {}
+    if dataset is not None:
+        card, notes = vars(dataset.card), [*notes, *dataset.notes]
+    seen = ReportRun(
         name=run.name,
         recipe=config["recipe"],
         family=_family(type(loaded.model).__module__),
         rows=run.metrics(),
-        evaluation=_figures(loaded, min(n, dataset.train.items), seed),
+        evaluation=figures,
         cost=status.get("cost") or {},
         config={k: config[k] for k in ("config", "data", "train")},
         command=f"genloom train {config['recipe']} --data {config['data']['source']} --budget {train['budget']} "
         f"--seed {train['seed']}",
         parameters=sum(p.numel() for p in loaded.model.parameters()),
         items=status.get("items"),
-        data=dataset.name,
+        data=str(known.get("name") or (dataset.name if dataset else "")),
         monitor=type(loaded.model).monitor,
-        plan=_plan(environment.get("plan") or {}),
-        notes=list(dataset.notes),
-        **pictures,
+        plan=_plan(run.environment.get("plan") or {}),
+        notes=notes,
+        health=_health(run),
+        **shown,
+        **(inside(loaded, name, seed) if modality == "image" else {}),
     )
-    return shown, DataNote(card.title, card.source, card.licence, card.items, card.citation)
+    told = {key: str(card.get(key) or "") for key in ("source", "licence", "items", "citation")}
+    title = str(card.get("title") or known.get("name") or config["data"]["source"])
+    return seen, DataNote(title, **told, name=str(config["data"]["source"]), digest=str(known.get("digest") or ""))
 
 
-def _figures(loaded: Loaded, n: int, seed: int) -> Mapping[str, Any]:
-    wanted = {"step": loaded.step, "asked": n, "seed": seed, "raw": False}
+def _state(loaded: Loaded, status: Mapping[str, Any]) -> list[str]:
+    """A note where the run is not finished."""
+    state = status.get("state")
+    if state == "finished":
+        return []
+    done = f"{100 * float(status.get('progress') or 0):.0f}% of its budget"
+    return [f"This run is not finished ({state}, {done}): shown is its checkpoint of step {loaded.step:,}."]
+
+
+def _figures(loaded: Loaded, dataset: Dataset | None, n: int | None, seed: int) -> Mapping[str, Any]:
+    """Those of RUN/evaluation.json where they are of this checkpoint, seed and n; else measured now, as far as the
+    data can be read."""
+    wanted: dict[str, Any] = {"step": loaded.step, "seed": seed, "raw": False}
+    if n is not None:
+        wanted["asked"] = n if dataset is None else min(n, dataset.train.items)
     path = loaded.run.path / FILE
     if path.exists():
         try:
@@ -66,42 +103,92 @@ def _figures(loaded: Loaded, n: int, seed: int) -> Mapping[str, Any]:
                 return known
         except (GenloomError, AttributeError):
             pass  # a damaged file of figures is measured anew
+    if dataset is None:
+        return {}
+    asked = min(n or MEASURED, dataset.train.items)
     # through JSON, so that the first report and those made from the file are the same
-    return json.loads(json.dumps(evaluate(loaded, n=n, seed=seed).to_json(), default=str))
+    return json.loads(json.dumps(evaluate(loaded, n=asked, seed=seed).to_json(), default=str))
 
 
-def _pictures(loaded: Loaded, dataset: Dataset, name: str, seed: int) -> dict[str, Any]:
+def _pictures(loaded: Loaded, dataset: Dataset | None, name: str, seed: int) -> dict[str, Any]:
     import torch
 
     from genloom.core import CanSample
-    from genloom.metrics.neighbours import nearest
     from genloom.modalities import image
-    from genloom.report.write import pairs
+    from genloom.report.pictures import pairs
 
-    chosen = torch.linspace(0, len(dataset.test) - 1, min(GRID, len(dataset.test))).long()
-    real = dataset.test.raw(chosen)[name]
-    if not isinstance(loaded.model, CanSample):
-        return {"real": image.grid(real)}
-    samples = image.to_bytes(draw(loaded, GRID, seed=seed, options=sampling()))
-    train = dataset.train.raw(torch.arange(len(dataset.train)))[name]
-    twins = train[nearest(samples[:PAIRS], train).indices[:, 0]]
-    return {
-        "samples": image.grid(samples),
-        "real": image.grid(real),
-        "neighbours": pairs(image.to_array(samples[:PAIRS]), image.to_array(twins)),
-    }
+    shape = loaded.spec[name].shape
+    count = next(n for side, n in GRIDS if max(shape[-2:]) <= side)
+    found: dict[str, Any] = {}
+    if dataset is not None:
+        chosen = torch.linspace(0, len(dataset.test) - 1, min(count, len(dataset.test))).long()
+        found["real"] = tiles(dataset.test.raw(chosen)[name])
+    if isinstance(loaded.model, CanSample):
+        samples = image.to_bytes(draw(loaded, count, seed=seed, options=sampling()))
+        found["samples"] = tiles(samples)
+        if dataset is not None:
+            some = image.to_array(samples[:PAIRS])
+            twins = image.to_array(_twins(dataset, name, samples[:PAIRS]))
+            found["neighbours"] = pairs(some, twins, enlarged(*shape[-2:]))
+    return found
 
 
-def _texts(loaded: Loaded, dataset: Dataset, name: str, seed: int) -> dict[str, Any]:
+def enlarged(height: int, width: int) -> int:
+    """How many times small pictures are enlarged, so that a browser does not blur their pixels."""
+    return max(1, min(4, round(112 / max(height, width))))
+
+
+def tiles(images: Tensor, columns: int | None = None) -> Image.Image:
+    """Images (n, C, h, w), bytes or in [-1, 1], as a sheet with see-through gaps, nearly square or of `columns`."""
+    from genloom.modalities import image
+    from genloom.report.pictures import sheet
+
+    array = image.to_array(images)
+    n, height, width = array.shape[:3]
+    columns = columns or image.columns_for(n, height, width)
+    return sheet([array[i : i + columns] for i in range(0, n, columns)], enlarged(height, width))
+
+
+def _twins(dataset: Dataset, name: str, samples: Tensor) -> Tensor:
+    """The training item nearest to each sample, in pixels; training items are read in blocks."""
+    import torch
+
+    from genloom.metrics.neighbours import nearest
+
+    split, found = dataset.train, []
+    for start in range(0, len(split), BLOCK):
+        block = split.raw(torch.arange(start, min(start + BLOCK, len(split))))[name]
+        near = nearest(samples, block)
+        found.append((near.distances[:, 0], block[near.indices[:, 0]]))
+    best = torch.stack([distances for distances, _ in found]).argmin(0)
+    return torch.stack([found[int(b)][1][i] for i, b in enumerate(best)])
+
+
+def _texts(loaded: Loaded, dataset: Dataset | None, name: str, seed: int) -> dict[str, Any]:
     import torch
 
     assert loaded.tokenizer is not None
     ids = draw(loaded, 1, seed=seed, options=sampling(length=LENGTH))[0]
+    found = {"samples": loaded.tokenizer.decode(ids.tolist())}
+    if dataset is None:
+        return found
     # non-overlapping windows of held-out text, put together to the same length
     count = max(1, min(-(-LENGTH // dataset.test.spec[name].shape[0]), dataset.test.items))
     stride = max(1, len(dataset.test) // max(1, dataset.test.items))
     real = dataset.test.raw(torch.arange(count) * stride)[name].flatten()[:LENGTH]
-    return {"samples": loaded.tokenizer.decode(ids.tolist()), "real": loaded.tokenizer.decode(real.tolist())}
+    return {**found, "real": loaded.tokenizer.decode(real.tolist())}
+
+
+def _health(run: Run) -> list[Finding]:
+    """What the run's own watch found; nothing where there was none, or its file cannot be read."""
+    from genloom.report.content import Finding
+
+    known = {f.name for f in fields(Finding)}
+    try:
+        rows = run.health()
+    except GenloomError:
+        return []
+    return [Finding(**{k: v for k, v in row.items() if k in known}) for row in rows if row.get("name")]
 
 
 def _family(module: str) -> str:

@@ -179,7 +179,11 @@ class Flow(Model, CanSample, CanDecode):
         guided = bool(fields) and guidance != 1.0
         both = {k: torch.cat([told[k], v]) for k, v in self.conditioner.null(len(noise), noise.device).items()}
 
+        state = noise  # where the solver stands: what a viewer sees turn from noise into an item
+
         def velocity(x: Tensor, t: float) -> Tensor:
+            nonlocal state
+            state = x
             t_B = x.new_full((len(x),), t)
             if not guided:
                 return self.velocity(x, t_B, told)
@@ -191,7 +195,7 @@ class Flow(Model, CanSample, CanDecode):
 
         def watch(i: int, x: Tensor, t: float) -> None:
             if callback is not None:
-                callback({"i": i + 1, "of": steps, "x": scaled(x)})
+                callback({"i": i + 1, "of": steps, "x": scaled(x), "state": scaled(state)})
 
         x = solve(options.solver or c.solver, velocity, noise, evaluations=steps, shift=c.shift, callback=watch)
         return {self.item: scaled(x)}
