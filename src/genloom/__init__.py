@@ -24,6 +24,7 @@ _VERBS = {
     "evaluate": "evaluate",
     "interpolate": "latent",
     "reconstruct": "latent",
+    "tune": "compare.tune",
     "doctor": "doctor",
     "cite": "cite",
     "demo": "demo",
@@ -61,7 +62,8 @@ def __getattr__(name: str) -> Any:
     if name in _PACKAGES:
         return import_module(f"genloom.{name}")
     if name in _VERBS:
-        return getattr(import_module(f"genloom.verbs.{_VERBS[name]}"), name)
+        module = _VERBS[name]
+        return getattr(import_module(f"genloom.{module}" if "." in module else f"genloom.verbs.{module}"), name)
     raise AttributeError(f"module 'genloom' has no attribute {name!r}")
 
 

@@ -65,6 +65,13 @@ def report(parsed: Parsed) -> Any:
     return report(*parsed.words, **_given(parsed, "out", "title", "n", "seed", "runs"))
 
 
+def tune(parsed: Parsed) -> Any:
+    from genloom.compare.tune import tune
+
+    keys = ("data", "trials", "budget", "trial_budget", "confirm", "ranges", "size", "seed", "out", "runs")
+    return tune(parsed.words[0], **_given(parsed, *keys), overrides=dict(parsed.fields))
+
+
 def runs(parsed: Parsed) -> Any:
     from genloom.verbs import catalogue
 
@@ -121,6 +128,7 @@ COMMANDS: dict[str, Callable[[Parsed], Any]] = {
     "evaluate": evaluate,
     "interpolate": interpolate,
     "reconstruct": reconstruct,
+    "tune": tune,
     "report": report,
     "runs": runs,
     "recipes": recipes,

@@ -72,7 +72,9 @@ def parse(verb: Verb, arguments: Sequence[str]) -> Parsed:
                 continue
             given = attached if equals else _value(name, flag, rest)
             converted = _typed(name, flag, given)
-            if values.get(flag.dest, converted) != converted:
+            if flag.many and flag.dest in values:
+                converted = f"{values[flag.dest]};{converted}"
+            elif values.get(flag.dest, converted) != converted:
                 raise BadValue(f"{name} is given twice, with different values")
             values[flag.dest] = converted
         elif verb.fields and name.startswith("--") and len(name) > 2:

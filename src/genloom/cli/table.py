@@ -14,7 +14,8 @@ Kind = Literal["text", "int", "float", "switch"]
 @dataclass(frozen=True)
 class Flag:
     """One flag. name: "--seed" (its value arrives as `seed`); kind: what its value is; default: as documented;
-    short: "-n"; metavar: how help names the value; key: where the value arrives, if not under the flag's own name."""
+    short: "-n"; metavar: how help names the value; key: where the value arrives, if not under the flag's own name;
+    many: may be given several times; the texts arrive as one, joined by ";"."""
 
     name: str
     kind: Kind
@@ -23,6 +24,7 @@ class Flag:
     short: str = ""
     metavar: str = ""
     key: str = ""
+    many: bool = False
 
     @property
     def dest(self) -> str:
@@ -190,6 +192,43 @@ VERBS = (
             RUNS,
         ),
         ("genloom reconstruct 0001-vae",),
+    ),
+    Verb(
+        "tune",
+        "search a recipe's ranges for better values; a recipe file appears",
+        (Argument("RECIPE", "what to tune (see `genloom recipes`), or a recipe file.toml"),),
+        (
+            Flag(
+                "--data", "text", "a built-in data set's name, a folder or a file", "the recipe's", metavar="NAME|PATH"
+            ),
+            Flag("--trials", "int", "how many combinations to try; the first is the recipe as it is", "20"),
+            Flag("--budget", "text", "time for everything together", "30m"),
+            Flag(
+                "--trial-budget", "text", "of each trial: a time, steps, items or epochs", "an even share of --budget"
+            ),
+            Flag("--confirm", "int", "other seeds with which the best and the recipe as it is are trained again", "2"),
+            Flag(
+                "--range",
+                "text",
+                "what to try of a field: FIELD=LOW:HIGH, LOW:HIGH:log or VALUE,VALUE; may be repeated",
+                "the recipe's (see `genloom recipes RECIPE`)",
+                metavar="FIELD=RANGE",
+                key="ranges",
+                many=True,
+            ),
+            Flag("--size", "text", "the recipe's size dial", "the recipe's first"),
+            SEED,
+            Flag("--out", "text", "the recipe file to write", "tuned-RECIPE.toml", metavar="FILE.toml"),
+            Flag("--runs", "text", "the folder in which the search gets a folder of its own", "runs", metavar="DIR"),
+        ),
+        (
+            "genloom tune vae --data mnist --trials 20 --budget 30m",
+            "genloom tune flow --data ./my-photos --range config.optimizer.lr=1e-4:1e-2:log --train.batch 64",
+        ),
+        "All trials have the same budget and are compared by the run's monitor; hopeless ones are stopped early. "
+        "Fields given as --FIELD VALUE keep that value. The same command goes on where it was stopped. Needs optuna: "
+        'pip install "genloom[tune]".',
+        fields=True,
     ),
     Verb(
         "report",

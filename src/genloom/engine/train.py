@@ -7,7 +7,7 @@ import json
 import os
 import platform
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -215,11 +215,13 @@ def train(
     start_from: Run | None = None,
     replay: Run | None = None,
     reporter: Reporter | None = None,
+    watch: Callable[[Mapping[str, float]], bool] | None = None,
 ) -> Outcome:
     """Trains a run until its budget is spent; goes on from its newest checkpoint where it has one.
 
     A finished run is left as it is. start_from: another run whose averaged weights this one starts with.
-    replay: a finished run whose clock this one follows step for step.
+    replay: a finished run whose clock this one follows step for step. watch: is told "progress" and "monitor" whenever
+    the monitor was measured, and returns True to stop the run.
     Raises Busy, Damaged, BadData (other data than the run began with), Storage, Diverged.
     """
     started = time.monotonic()
@@ -239,7 +241,7 @@ def train(
         )
     with run.lock() if world.leads else contextlib.nullcontext():
         try:
-            return _train(run, dataset, settings, budget, device, world, reporter, started, start_from, replay)
+            return _train(run, dataset, settings, budget, device, world, reporter, started, start_from, replay, watch)
         except GenloomError as e:
             if world.leads:
                 _mark_failed(run, e)
@@ -266,6 +268,7 @@ def _train(
     started: float,
     start_from: Run | None,
     replay: Run | None,
+    watch: Callable[[Mapping[str, float]], bool] | None,
 ) -> Outcome:
     options = settings.train
     if device.type == "cpu":
@@ -281,6 +284,7 @@ def _train(
         compile_networks(model)
     clock = _clock(run, model, dataset, options, budget, started, replay)
     trainer = Trainer(model, dataset, options, run, plan, clock, device, world, reporter)
+    trainer.watch = watch
     if found:
         trainer.restore(found[-1])
         if world.leads:

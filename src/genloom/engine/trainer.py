@@ -6,7 +6,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 
@@ -71,6 +71,7 @@ class Trainer:
         self.rate_scale = 1.0
         self.best: dict[str, float] | None = None
         self.stop_asked = False
+        self.watch: Callable[[Mapping[str, float]], bool] | None = None
         self.meter = Meter(device)
         self._sums: dict[str, list[float]] = {}
         self._costs: dict[int, float] = {}
@@ -223,6 +224,8 @@ class Trainer:
             self.best = {"step": self.step, "value": value}
             if say:
                 self.save()
+        if self.watch and self.watch({"progress": self.clock.progress(self.step), "monitor": value}):
+            self.stop_asked = True
 
     def preview(self) -> None:
         """Samples from fixed noise into samples/."""

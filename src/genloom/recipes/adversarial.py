@@ -8,12 +8,29 @@ from genloom.data.options import DataOptions
 from genloom.engine.options import TrainOptions
 from genloom.models.adversarial import gan_mlp as dense
 from genloom.models.adversarial import r3gan as modern
+from genloom.recipes.ranges import Choice, Linear, Log, Whole
 from genloom.recipes.registry import Recipe, recipe
 
 SMOKE = {"train.budget": "20steps", "train.batch": 32, "data.limit": 512, "train.precision": "fp32"}
 
 
-@recipe("gan-mlp", "the course's small GAN, exactly: fully connected, binary cross-entropy, plain Adam", smoke=SMOKE)
+RATES = {
+    "config.generator.lr": Log(5e-5, 5e-3),
+    "config.discriminator.lr": Log(5e-5, 5e-3),
+}
+
+
+@recipe(
+    "gan-mlp",
+    "the course's small GAN, exactly: fully connected, binary cross-entropy, plain Adam",
+    smoke=SMOKE,
+    ranges={
+        **RATES,
+        "train.batch": Choice(32, 64, 128, 256),
+        "config.latent": Choice(32, 64, 100, 128),
+        "config.generator_slope": Linear(0.0, 0.3),
+    },
+)
 def gan_mlp() -> Recipe:
     """Constant rate, no clipping, no averaging of weights, fp32, the last partial batch kept; 10 epochs."""
     train = TrainOptions(
@@ -26,6 +43,7 @@ def gan_mlp() -> Recipe:
     "gan-mlp-bn",
     "the course's larger fully connected GAN: a deep batch-normalised generator",
     smoke={**SMOKE, "config.generator_widths": (64, 128)},
+    ranges={**RATES, "train.batch": Choice(32, 64, 128, 256), "config.latent": Choice(32, 64, 100, 128)},
 )
 def gan_mlp_bn() -> Recipe:
     """G 128-256-512-1024 with BatchNorm (eps 0.8, as the listing sets by position) and LeakyReLU(.2); D 512-256."""
@@ -41,6 +59,15 @@ def gan_mlp_bn() -> Recipe:
     "a modern GAN: relativistic loss, R1 and R2 in every step, no normalisation; a minute (digits) to ten on a CPU",
     sizes=("nano", "small"),
     smoke={**SMOKE, "config.width": 8},
+    ranges={
+        **RATES,
+        "train.batch": Choice(16, 32, 64, 128),
+        "config.width": Choice(16, 24, 32, 48, 64),
+        "config.blocks": Whole(1, 2),
+        "config.gamma": Log(0.1, 10.0),
+        "config.gamma_end": Log(0.01, 1.0),
+        "train.ema": Choice(0.05, 0.1, 0.15),
+    },
 )
 def r3gan(size: str = "nano") -> Recipe:
     """nano: for minutes on a CPU at 28 pixels; small: twice as wide, for hours or a GPU."""

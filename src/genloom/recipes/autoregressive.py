@@ -7,6 +7,7 @@ from dataclasses import replace
 from genloom.data.options import DataOptions
 from genloom.engine.options import TrainOptions
 from genloom.models.autoregressive.gpt import GPTConfig
+from genloom.recipes.ranges import Choice, Linear, Log, Whole
 from genloom.recipes.registry import Recipe, recipe
 
 
@@ -24,6 +25,15 @@ from genloom.recipes.registry import Recipe, recipe
         "config.depth": 2,
         "config.heads": 2,
         "config.pairs": 1024,
+    },
+    ranges={
+        "config.optimizer.lr": Log(3e-4, 1e-2),
+        "config.optimizer.muon_lr": Log(3e-3, 1e-1),
+        "config.optimizer.hold": Linear(0.0, 0.8),
+        "train.batch": Choice(16, 32, 64, 128),
+        "config.width": Choice(96, 128, 192, 256),
+        "config.depth": Whole(2, 6),
+        "config.dropout": Linear(0.0, 0.3),
     },
 )
 def gpt(size: str = "nano") -> Recipe:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from genloom.data.options import DataOptions
 from genloom.engine.options import TrainOptions
 from genloom.models.diffusion.flow import FlowConfig
+from genloom.recipes.ranges import Choice, Linear, Log
 from genloom.recipes.registry import Recipe, recipe
 
 SIZES = {
@@ -25,6 +26,16 @@ SIZES = {
         "train.budget": "30steps",
         "train.batch": 16,
         "data.limit": 200,
+    },
+    ranges={
+        "config.optimizer.lr": Log(3e-4, 1e-2),
+        "config.optimizer.muon_lr": Log(2e-3, 1e-1),
+        "train.batch": Choice(32, 64, 128, 256),
+        "config.time_mean": Linear(-1.0, 1.0),
+        "config.time_std": Linear(0.5, 2.0),
+        "config.time_switch": Linear(0.0, 1.0),
+        "config.embedding": Choice(64, 128, 256),
+        "train.ema": Choice(0.05, 0.1, 0.15),
     },
 )
 def flow(size: str = "nano") -> Recipe:

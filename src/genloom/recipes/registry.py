@@ -17,6 +17,7 @@ from genloom.data.options import DataOptions
 from genloom.engine.options import TrainOptions
 from genloom.errors import BadValue, unknown
 from genloom.recipes import fields
+from genloom.recipes.ranges import Range
 
 BUILT_IN = ("autoencoding", "adversarial", "diffusion", "autoregressive")
 
@@ -38,13 +39,15 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Entry:
-    """A recipe in the registry: build(size=...) makes it; smoke holds dotted overrides for a trial of a few seconds."""
+    """A recipe in the registry: build(size=...) makes it; smoke holds dotted overrides for a trial of a few seconds,
+    ranges what `genloom tune` tries, by dotted path."""
 
     name: str
     summary: str
     build: Callable[..., Recipe]
     sizes: tuple[str, ...] = ()
     smoke: Mapping[str, Any] = field(default_factory=dict)
+    ranges: Mapping[str, Range] = field(default_factory=dict)
 
 
 _entries: dict[str, Entry] = {}
@@ -53,15 +56,24 @@ broken: dict[str, str] = {}  # entry points that could not be loaded, with the r
 
 
 def recipe(
-    name: str, summary: str, *, sizes: tuple[str, ...] = (), smoke: Mapping[str, Any] | None = None
+    name: str,
+    summary: str,
+    *,
+    sizes: tuple[str, ...] = (),
+    smoke: Mapping[str, Any] | None = None,
+    ranges: Mapping[str, Range] | None = None,
 ) -> Callable[[Callable[..., Recipe]], Callable[..., Recipe]]:
-    """Registers the decorated function under `name`. `sizes`: values its keyword `size` takes, the default first."""
+    """Registers the decorated function under `name`. `sizes`: values its keyword `size` takes, the default first.
+
+    ranges: what `genloom tune` tries. They leave out what changes the meaning of the model's monitor, such as the
+    weight of a term of the loss that it is: the least weight would always win.
+    """
 
     def register(build: Callable[..., Recipe]) -> Callable[..., Recipe]:
         there = _entries.get(name)
         if there and (there.build.__module__, there.build.__qualname__) != (build.__module__, build.__qualname__):
             raise BadValue(f"recipe {name!r} is already registered by {there.build.__module__}: choose another name")
-        _entries[name] = Entry(name, summary, build, sizes, dict(smoke or {}))
+        _entries[name] = Entry(name, summary, build, sizes, dict(smoke or {}), dict(ranges or {}))
         return build
 
     return register

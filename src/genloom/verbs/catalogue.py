@@ -85,9 +85,17 @@ def recipes(recipe: str | None = None, size: str | None = None) -> Table:
     entry = registry.entry(name)
     infos = [i for i in fields.leaves(built) if i.path != "model"]
     shown = tuple((i.path, fields.shown(i.value), fields.type_name(i.type), i.help) for i in infos)
-    more = {"recipe": entry.name, "summary": entry.summary, "sizes": list(entry.sizes), "model": built.model}
+    more: dict[str, Any] = {
+        "recipe": entry.name,
+        "summary": entry.summary,
+        "sizes": list(entry.sizes),
+        "model": built.model,
+    }
+    more["ranges"] = {path: str(within) for path, within in entry.ranges.items()}
     note = f"{entry.name}: {entry.summary}. Change a field with --FIELD VALUE, as in --{infos[0].path} {shown[0][1]}."
-    return Table("fields", ("field", "value", "type", "meaning"), shown, ("", note), more)
+    tried = [f"  {path}  {within}" for path, within in more["ranges"].items()]
+    heading = ("", f"What `genloom tune {recipe}` tries:") if tried else ()
+    return Table("fields", ("field", "value", "type", "meaning"), shown, ("", note, *heading, *tried), more)
 
 
 def data(

@@ -122,8 +122,8 @@ def settled(
     overrides: Mapping[str, Any] = {},
     other: Run | None = None,
 ) -> Settings:
-    """What `train` would train with: the recipe (or another run's settings) and what is to be different. Raises NotFound,
-    BadValue."""
+    """What `train` would train with: the recipe (or another run's settings) and what is to be different. Raises
+    NotFound, BadValue."""
     named = {"data.source": data, "train.budget": budget, "train.seed": seed}
     return _override(_settings(recipe, size, other), overrides, named)
 
