@@ -4,7 +4,8 @@ For every sample the most similar training items are sought and compared with it
 brightness and contrast. What counts is not how near the nearest is (blurred pictures are near to everything) but how
 much nearer than the next ones:
 
-    score = best residual / median residual of the candidates,    residual = 1 - correlation^2 at the best shift
+    score = best residual / upper quartile of the candidates' residuals
+    residual = 1 - correlation^2 at the best shift
 
 A copy scores near 0, an honest sample near 1. How low a score falls by chance is seen on the reference: held-out
 items, which nobody can have copied, and training items scored as if they were not in the training data. Under the
@@ -39,8 +40,7 @@ CITATION = (
     "@inproceedings{meehan2020non, title={A Non-Parametric Test to Detect Data-Copying in Generative Models}, "
     "author={Meehan, Casey and Chaudhuri, Kamalika and Dasgupta, Sanjoy}, booktitle={AISTATS}, year={2020}}"
 )
-CANDIDATES = 16  # training items a sample is compared with in detail: the nearest to itself ...
-EACH = 4  # ... and to itself moved by SHIFT in each of eight directions
+CANDIDATES = 16  # training items a sample is compared with in detail
 SHIFT = 2  # pixels in each direction, after scaling to at most SIDE
 SIDE = 32
 RANKS = (0, 1, 3, 10, 30)  # reference scores that serve as thresholds, the lowest first
@@ -78,35 +78,36 @@ def residuals(x_NCHW: Tensor, y_NKCHW: Tensor, shift: int = SHIFT) -> Tensor:
     return 1 - best.clamp(0, 1).square()
 
 
-def _candidates(x: Tensor, pool: Tensor, features: tuple[Tensor, Tensor] | None) -> list[Tensor]:
-    """Rows of the pool worth comparing with each x, several (N, K): nearest in thumbnails of a quarter of the size, for
-    x as it is and moved each way, since a twin that was moved is near to nothing else. Movements of one pixel less are
-    half a pixel or less in a thumbnail."""
+def _candidates(x: Tensor, pool: Tensor, features: tuple[Tensor, Tensor] | None, k: int) -> Tensor:
+    """Rows of the pool worth comparing with each x, (N, K): the most alike in thumbnails of a quarter of the size, for
+    x as it is or moved by SHIFT in any of eight directions, since a twin that was moved is near to nothing else.
+    Between these moves lies one pixel at most, a quarter of one in a thumbnail."""
     side = max(4, max(x.shape[-2:]) // 4)
     known = _unit(small(pool, side).flatten(1))
     h, w = x.shape[-2:]
-    padded = F.pad(x, (SHIFT,) * 4, mode="replicate") if min(h, w) > SHIFT else None
-    found = []
-    for dy in (SHIFT, 0, 2 * SHIFT):
-        for dx in (SHIFT, 0, 2 * SHIFT):
-            itself = dy == dx == SHIFT
-            if padded is None and not itself:
-                continue
-            moved = x if itself or padded is None else padded[..., dy : dy + h, dx : dx + w]
-            k = min(CANDIDATES if itself else EACH, len(pool))
-            found.append(_most_alike(_unit(small(moved, side).flatten(1)), known, k))
-    if features is not None:
-        found.append(nearest(features[0], features[1], k=min(CANDIDATES, len(pool))).indices)
-    return found
+    views = [x]
+    if min(h, w) > SHIFT:
+        padded = F.pad(x, (SHIFT,) * 4, mode="replicate")
+        moves = [(dy, dx) for dy in (0, SHIFT, 2 * SHIFT) for dx in (0, SHIFT, 2 * SHIFT)]
+        views = [padded[..., dy : dy + h, dx : dx + w] for dy, dx in moves]
+    thumbs = torch.stack([_unit(small(view, side).flatten(1)) for view in views])
+    found = _most_alike(thumbs, known, min(k, len(pool)))
+    if features is None:
+        return found
+    more = nearest(features[0], features[1], k=min(k, len(pool))).indices
+    return torch.cat([found, more], 1)
 
 
-def _most_alike(x: Tensor, known: Tensor, k: int) -> Tensor:
-    """Rows of known (M, D) with the largest inner products with each x (N, D), (N, k), in blocks of both."""
+def _most_alike(views: Tensor, known: Tensor, k: int) -> Tensor:
+    """Rows of known (M, D) whose inner product with one of the V views (V, N, D) of an item is largest: (N, k)."""
     out = []
-    for part in x.split(1024):
-        value, where = torch.full((len(part), k), -torch.inf), torch.zeros(len(part), k, dtype=torch.int64)
-        for start in range(0, len(known), 16_384):
-            product = part @ known[start : start + 16_384].T
+    for part in views.split(512, 1):
+        value, where = torch.full((part.shape[1], k), -torch.inf), torch.zeros(part.shape[1], k, dtype=torch.int64)
+        for start in range(0, len(known), 8_192):
+            block = known[start : start + 8_192].T
+            product = part[0] @ block
+            for view in part[1:]:
+                torch.maximum(product, view @ block, out=product)
             top = product.topk(min(k, product.shape[1]), sorted=False)
             value, chosen = torch.cat([value, top.values], 1).topk(k, sorted=False)
             where = torch.cat([where, top.indices + start], 1).gather(1, chosen)
@@ -121,7 +122,7 @@ def _unit(x: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Scores:
-    """score (N,): best residual over the candidates' median; best (N,): that residual; index (N,): whose it is."""
+    """score (N,): best residual over the candidates' upper quartile; best (N,): that residual; index (N,): whose."""
 
     score: Tensor
     best: Tensor
@@ -142,7 +143,7 @@ def scores(
     if images.shape[1:] != train.shape[1:]:
         raise BadData(f"samples {tuple(images.shape[1:])} and training items {tuple(train.shape[1:])} differ in shape")
     x, pool = small(images), small(train)
-    index = torch.cat(_candidates(x, pool, features), 1)
+    index = _candidates(x, pool, features, CANDIDATES + (own is not None))
     best, middle, which = [], [], []
     for start in range(0, len(x), 256):
         rows = index[start : start + 256]
@@ -151,10 +152,10 @@ def scores(
             apart = apart.masked_fill(rows == own[start : start + 256, None], torch.nan)
         low, at = apart.nan_to_num(torch.inf).min(1)
         best.append(low)
-        middle.append(apart.nanmedian(1).values)
+        middle.append(apart.nanquantile(0.75, 1))
         which.append(rows.gather(1, at[:, None])[:, 0])
     low, mid = torch.cat(best), torch.cat(middle)
-    # Where even the median candidate is a copy, the training data repeat themselves: the sample says nothing then.
+    # Where most candidates are copies, the training data repeat themselves: the sample says nothing then.
     return Scores(torch.where(mid > 1e-6, low / mid.clamp_min(1e-6), 1.0), low, torch.cat(which))
 
 
