@@ -37,27 +37,27 @@ def stratified(labels: np.ndarray, counts: tuple[int, int, int], *seed: object) 
     Every prefix of a split is balanced too: classes alternate.
     """
     order = shuffled(len(labels), *seed)
-    spread = order[_alternating(labels[order])]  # one item of every class, then the next of every class, ...
+    spread = _alternating(order, labels[order])  # one item of every class, then the next of every class, ...
     ends = np.cumsum(counts)
     first, second, third = np.split(spread[: ends[2]], ends[:2])
     return torch.from_numpy(first), torch.from_numpy(second), torch.from_numpy(third)
 
 
-def _alternating(labels: np.ndarray) -> np.ndarray:
-    """An order of the items in which every class is spread evenly from start to end; within a class it is as before."""
+def _alternating(rows: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """The rows with every class spread evenly from start to end; within a class the order is as before."""
     groups = _groups(labels)
     if len(groups) < 2:
-        return np.arange(len(labels))
+        return rows
     place = np.empty(len(labels), np.float64)
     for mine in groups:
         place[mine] = (np.arange(len(mine)) + 0.5) / len(mine)
-    return np.argsort(place, kind="stable")
+    return rows[np.argsort(place, kind="stable")]
 
 
 def _groups(labels: np.ndarray) -> list[np.ndarray]:
     """The places of each label, ascending, by ascending label."""
     if not len(labels) or labels.min() == labels.max():
-        return [np.arange(len(labels))] if len(labels) else []
+        return [np.arange(len(labels), dtype=np.int32)] if len(labels) else []
     small = labels.astype(np.int16) if labels.min() >= 0 and labels.max() < 1 << 15 else labels  # sorted by counting
     order = np.argsort(small, kind="stable")
     return np.split(order, np.flatnonzero(np.diff(small[order])) + 1)
@@ -89,30 +89,33 @@ def by_content(
     """
     labels = np.asarray(labels)
     order, kind, kinds = _by_key(np.asarray(keys, KEY))
+    if len(groups := _groups(labels[order])) > 1:  # by class, within it by key
+        by_class = np.concatenate(groups)
+        order, kind = order[by_class], kind[by_class]
+    lengths = [len(group) for group in groups]
+    del groups
     parts = np.empty(len(labels), np.int8)  # of the item at each place of `order`
     homes = np.full(kinds, -1, np.int8)  # of a key that another class has placed
     units = np.zeros(3, np.int64)  # different items in each part
-    last_trained = np.empty(0, np.int64)
-    sorted_labels = labels[order]
-    for at in _groups(sorted_labels):  # places ascend, so keys do
-        first = np.r_[True, np.diff(kind[at]) != 0]
-        mine = kind[at][first]
+    stop = 0
+    for length in lengths:
+        start, stop = stop, stop + length
+        first = np.ones(length, bool)
+        np.not_equal(kind[start + 1 : stop], kind[start : stop - 1], out=first[1:])
+        mine = kind[start:stop][first]
         part = _deal(homes[mine], [int(share * len(mine) + 0.5) for share in shares])
         homes[mine] = part
         units += np.bincount(part, minlength=3)
-        unit = np.cumsum(first) - 1
-        parts[at] = part[unit]
-        if (part == 0).any():
-            last_trained = at[unit == np.flatnonzero(part == 0)[-1]]
+        parts[start:stop] = part[np.cumsum(first, dtype=kind.dtype) - 1]
     for p, share in ((1, shares[0]), (2, shares[1])):
         if share > 0 and not units[p] and units[0] > 1:
-            parts[last_trained] = p
+            parts[_last_unit(parts, kind, labels, order)] = p
             units[p], units[0] = 1, units[0] - 1
-            last_trained = _last_unit(parts, kind, sorted_labels)
+    del kind, homes
     rows = []
     for p in range(3):
-        chosen = order[parts == p]
-        rows.append(torch.from_numpy(chosen[_alternating(labels[chosen])]))
+        chosen = order[parts == p].astype(np.int64)
+        rows.append(torch.from_numpy(_alternating(chosen, labels[chosen])))
     train, validation, test = rows
     if copies := len(labels) - kinds:
         notes.append(f"{copies} items are exact copies of others; copies stay in one split")
@@ -129,16 +132,28 @@ def _by_key(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
     """(the rows sorted by key, the number of the key at each place, how many different keys); copies stay in order."""
     raw = np.ascontiguousarray(keys).view(np.uint8).reshape(len(keys), KEY_BYTES)
     high = np.ascontiguousarray(raw[:, :8]).view(">u8")[:, 0].astype(np.uint64)
-    low = np.ascontiguousarray(raw[:, 8:]).view(">u4")[:, 0].astype(np.uint32)
-    order = np.argsort(high, kind="stable")
-    same_high = high[order[1:]] == high[order[:-1]]
-    same = same_high & (low[order[1:]] == low[order[:-1]])
-    if (same_high & ~same).any():  # 64 bits agree and the rest does not
-        order = np.lexsort((low, high))
-        same = (high[order[1:]] == high[order[:-1]]) & (low[order[1:]] == low[order[:-1]])
-    kind = np.zeros(len(keys), np.int32 if len(keys) < 1 << 31 else np.int64)
-    np.cumsum(~same, out=kind[1:])
+    low = raw[:, 8:]
+    small = np.int32 if len(keys) < 1 << 31 else np.int64
+    order = np.argsort(high, kind="stable").astype(small, copy=False)
+    differs = _differs(high, order)
+    ties = np.flatnonzero(~differs) + 1
+    unlike = ties[(low[order[ties]] != low[order[ties - 1]]).any(1)]
+    if len(unlike):  # 64 bits agree and the rest does not
+        last = np.ascontiguousarray(low).view(">u4")[:, 0].astype(np.uint32)
+        order = np.lexsort((last, high)).astype(small, copy=False)
+        differs = _differs(high, order) | _differs(last, order)
+    kind = np.zeros(len(keys), small)
+    np.cumsum(differs, out=kind[1:])
     return order, kind, int(kind[-1]) + 1 if len(kind) else 0
+
+
+def _differs(values: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """Whether each value but the first differs from the one before it in this order."""
+    found = np.empty(max(0, len(order) - 1), bool)
+    for i in range(0, len(found), _CHUNK):
+        part = values[order[i : i + _CHUNK + 1]]
+        np.not_equal(part[1:], part[:-1], out=found[i : i + _CHUNK])
+    return found
 
 
 def _deal(homes: np.ndarray, wanted: list[int]) -> np.ndarray:
@@ -149,7 +164,8 @@ def _deal(homes: np.ndarray, wanted: list[int]) -> np.ndarray:
     part = homes.copy()
     free = homes < 0
     for p, count in ((1, wanted[0]), (2, wanted[1])):
-        taken = np.cumsum(free | (homes == p)) - (free | (homes == p))
+        counted = free | (homes == p)
+        taken = np.cumsum(counted, dtype=np.int32) - counted  # before each
         chosen = free & (taken < count)
         part[chosen] = p
         free &= ~chosen
@@ -157,10 +173,8 @@ def _deal(homes: np.ndarray, wanted: list[int]) -> np.ndarray:
     return part
 
 
-def _last_unit(parts: np.ndarray, kind: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def _last_unit(parts: np.ndarray, kind: np.ndarray, labels: np.ndarray, order: np.ndarray) -> np.ndarray:
     """Places of the last item, with its copies, that trains: the last class's last key."""
     trained = np.flatnonzero(parts == 0)
-    if not len(trained):
-        return trained
-    trained = trained[labels[trained] == labels[trained].max()]
-    return trained[kind[trained] == kind[trained[-1]]]
+    last = trained[-1]
+    return trained[(kind[trained] == kind[last]) & (labels[order[trained]] == labels[order[last]])]

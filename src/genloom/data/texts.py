@@ -238,7 +238,8 @@ def load_texts(path: Path, listing: Listing, options: DataOptions) -> Dataset:
     about = store.about
     notes += about["notes"]
     if about["bad"] and options.strict:  # the store may have been made without --strict
-        raise BadData(f"{path}: {_unreadable(about['bad'], about['unreadable'], len(listing))}; give text files in UTF-8")
+        said = _unreadable(about["bad"], about["unreadable"], len(listing))
+        raise BadData(f"{path}: {said}; give text files in UTF-8")
     parts = {part: torch.from_numpy(column) for part, column in store.columns.items()}
     tokens = _Tokens(parts, tokenizer_from_json(about["tokenizer"]), about["hashes"])
     items = f"{about['characters']:,} characters in {about['files']} files"
