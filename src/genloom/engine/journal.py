@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TextIO
 
 from genloom.runs import Run
@@ -62,6 +62,7 @@ class Journal:
     def __init__(self, run: Run, reporter: Reporter, writes: bool = True) -> None:
         self.run, self.reporter, self.writes = run, reporter, writes
         self._events: Any = None
+        self.heard: Callable[[Mapping[str, Any]], None] | None = None  # is told every row
 
     def row(self, step: int, values: Mapping[str, float | int | str]) -> None:
         """One row: into metrics.jsonl, and its numbers into the TensorBoard events."""
@@ -69,6 +70,8 @@ class Journal:
             return
         clean = {k: (None if isinstance(v, float) and not math.isfinite(v) else v) for k, v in values.items()}
         self.run.append_metrics({"step": step, **clean})
+        if self.heard is not None:
+            self.heard({"step": step, **clean})
         events = self._writer()
         for key, value in clean.items():
             if isinstance(value, (int, float)):

@@ -20,6 +20,7 @@ from genloom.engine.cost import Meter
 from genloom.engine.distributed import World
 from genloom.engine.ema import PowerEMA
 from genloom.engine.game import Game, Moment, NotFinite
+from genloom.engine.health import Watch
 from genloom.engine.journal import Journal, Reporter, duration
 from genloom.engine.options import TrainOptions
 from genloom.engine.precision import Plan
@@ -73,6 +74,9 @@ class Trainer:
         self.stop_asked = False
         self.watch: Callable[[Mapping[str, float]], bool] | None = None
         self.meter = Meter(device)
+        self.health: Watch | None = None
+        if options.on_illness != "off" and world.leads and model.phases():
+            self.health = Watch(model, dataset, options, run, plan, device, self.game, self.averages, self.journal)
         self._sums: dict[str, list[float]] = {}
         self._costs: dict[int, float] = {}
         self.reserve = clock.reserve
@@ -89,6 +93,8 @@ class Trainer:
         rows = Timer(Interval(seconds=1.0), self.clock.elapsed(), self.step)
         if not self.run.checkpoints():
             self.save()
+        if self.health is not None:
+            self.health.begin(self.step, self.clock.elapsed())
         with self._signals():
             while not self._over():
                 try:
@@ -109,6 +115,8 @@ class Trainer:
                 if rows.due(now, self.step):
                     self.write_row()
                     rows.done(now, self.step)
+                    if self.health is not None and self.health.look(self.step, now):
+                        self.stop_asked = True
                 if validations.due(now, self.step):
                     self.validate()
                     now = self._spent(validations, now)
@@ -156,6 +164,8 @@ class Trainer:
                                seed=self.options.seed, step=self.step, items=self.items)  # fmt: skip
             self.validate(say=False)
             self.preview()
+            if self.health is not None:
+                self.health.judge(self.step, self.clock.elapsed())
         self.save("finished" if done else "stopped")
         self.journal.close()
 
@@ -316,6 +326,8 @@ class Trainer:
         self.clock.rewind(back)
         if self.world.leads:
             self.run.cut_metrics(back)
+            if self.health is not None:
+                self.health.begin(back, self.clock.elapsed())
             self.journal.row(back, {"event": f"{what} was not finite at step {failed_at}", "attempt": self.attempt})
         self.reporter.say(f"{what} was not finite at step {failed_at}: back to step {back}, rate x {self.rate_scale:g}")
 

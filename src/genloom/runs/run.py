@@ -6,7 +6,8 @@
   status.json         state (running, stopped, finished, failed), steps, items, seconds, cost
   lock                held by the process that trains
   tokenizer.json      of text models
-  metrics.jsonl       one row per moment: step, items, seconds, losses, monitor
+  metrics.jsonl       one row per moment: step, items, seconds, losses, monitor, readings of the watch
+  health.jsonl        what ails or ailed it: a line when it was first seen, one when it was gone
   events/             the same rows for TensorBoard
   samples/            grids or texts from fixed noise, by step
   checkpoints/STEP/   model, ema, optimizer .safetensors and state.json, written last: it makes the rest valid
@@ -122,30 +123,39 @@ class Run:
 
     def metrics(self) -> list[dict[str, Any]]:
         """All rows of metrics.jsonl; a last line that was cut short is left out."""
-        path = self.path / "metrics.jsonl"
-        if not path.exists():
-            return []
-        rows = []
-        for line in path.read_text(encoding="utf-8").splitlines():
-            try:
-                rows.append(json.loads(line))
-            except ValueError:
-                break
-        return rows
+        return _read_lines(self.path / "metrics.jsonl")
 
     def append_metrics(self, row: Mapping[str, Any]) -> None:
         """Adds a row to metrics.jsonl."""
-        path = self.path / "metrics.jsonl"
-        with storage(path), open(path, "a", encoding="utf-8") as f:
-            f.write(json.dumps(row) + "\n")
+        _append_line(self.path / "metrics.jsonl", row)
+
+    def health(self) -> list[dict[str, Any]]:
+        """What ails or ailed it, oldest first: name, seen, likely, advice, level ("note", "warning" or "serious"), step
+        and seconds when it was first seen, and until: the step at which it was gone, None where it is still there."""
+        found: list[dict[str, Any]] = []
+        for line in _read_lines(self.path / "health.jsonl"):
+            still = next((f for f in reversed(found) if f["name"] == line["name"] and f["until"] is None), None)
+            if line.get("gone"):
+                if still is not None:
+                    still["until"] = line["step"]
+            elif still is not None:  # it grew worse
+                still |= {**line, "step": still["step"], "seconds": still["seconds"]}
+            else:
+                found.append({**line, "until": None})
+        return found
+
+    def append_health(self, line: Mapping[str, Any]) -> None:
+        """Adds a line to health.jsonl: a finding with "step" and "seconds", or {"name", "gone": true, "step"}."""
+        _append_line(self.path / "health.jsonl", line)
 
     def cut_metrics(self, step: int) -> None:
-        """Drops the rows after `step`: a resumed run writes them again."""
-        path = self.path / "metrics.jsonl"
-        if path.exists():
-            from genloom.runs.files import write_text
+        """Drops the rows of metrics.jsonl and health.jsonl after `step`: a resumed run writes them again."""
+        from genloom.runs.files import write_text
 
-            write_text(path, "".join(json.dumps(r) + "\n" for r in self.metrics() if r.get("step", 0) <= step))
+        for path in (self.path / "metrics.jsonl", self.path / "health.jsonl"):
+            if path.exists():
+                kept = (r for r in _read_lines(path) if r.get("step", 0) <= step)
+                write_text(path, "".join(json.dumps(r) + "\n" for r in kept))
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -165,6 +175,25 @@ class Run:
     def remove(self) -> None:
         """Deletes the directory (used where a run failed before its first step)."""
         shutil.rmtree(self.path, ignore_errors=True)
+
+
+def _read_lines(path: Path) -> list[dict[str, Any]]:
+    """The objects of a file of JSON lines; a last line that was cut short is left out, a file that is missing empty."""
+    if not path.exists():
+        return []
+    rows: list[dict[str, Any]] = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            rows.append(json.loads(line))
+        except ValueError:
+            break
+    return rows
+
+
+def _append_line(path: Path, row: Mapping[str, Any]) -> None:
+    """One line, written at once: a reader sees all of it or a last line cut short, which `_read_lines` leaves out."""
+    with storage(path), open(path, "a", encoding="utf-8") as f:
+        f.write(json.dumps(row) + "\n")
 
 
 def _next_number(root: Path) -> int:

@@ -137,7 +137,12 @@ class MLPGAN(Model, CanSample, CanDecode):
         with torch.no_grad():
             fake, seen = self.generator(z, step)
         logits = self.discriminator(torch.cat([self.unit(x).to(fake.dtype), fake])).float()
-        return Loss(bce_discriminator(logits[: len(x)], logits[len(x) :]), memo=seen)
+        real_logits, fake_logits = logits[: len(x)], logits[len(x) :]
+        parts = {
+            "real_accuracy": (real_logits.detach() > 0).float().mean(),
+            "fake_accuracy": (fake_logits.detach() < 0).float().mean(),
+        }
+        return Loss(bce_discriminator(real_logits, fake_logits), parts, memo=seen)
 
     def after_phase(self, phase: Phase, memo: Mapping[str, Tensor], step: Step) -> None:
         self.generator.update(memo)

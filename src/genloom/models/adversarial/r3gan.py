@@ -201,6 +201,8 @@ class R3GAN(Model, CanSample, CanDecode):
             "r1": penalty[: len(real)].detach().mean(),
             "r2": penalty[len(real) :].detach().mean(),
             "margin": (real_logits - fake_logits).detach().mean(),
+            # a relativistic logit means nothing alone: the share of pairs whose real one is ranked higher
+            "pair_accuracy": (real_logits > fake_logits).float().mean(),
         }
         return Loss(total, parts, memo={} if label is None else {"label": label})
 

@@ -1,0 +1,246 @@
+"""The watch: looks at a run while it trains and says what ails it.
+
+It reads what is measured anyway (losses, gradients, the monitor) and adds cheap checks of its own, which together take
+at most a fortieth of the time. It draws from generators of its own and changes nothing: with it or without, a run's
+weights are the same bit for bit. Its readings stand in metrics.jsonl ("watch/..."), its findings in health.jsonl.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+
+import torch
+
+from genloom.core import CanEncode, CanSample, Model, Phase, derive_seed
+from genloom.data import Dataset
+from genloom.engine import probes
+from genloom.engine.advice import Finding, Setting, flags_of, optimizers_of
+from genloom.engine.ema import PowerEMA
+from genloom.engine.game import Game, seeded
+from genloom.engine.history import History
+from genloom.engine.journal import Journal
+from genloom.engine.options import TrainOptions
+from genloom.engine.precision import Plan
+from genloom.engine.preview import item_field
+from genloom.engine.symptoms import diagnose
+from genloom.runs import Run
+
+SHARE = 0.025
+"""The part of the training time that the watch may take."""
+ITEMS = 256
+"""Items that a check looks at; a check begins with fewer to learn what it costs."""
+TRIALS = (16, 64)
+CALM = 4
+"""Looks without a finding after which it counts as gone."""
+
+
+@dataclass
+class Probe:
+    """A check and what it costs. measure: from a number of items to readings; wanted: items of a real reading; prepare:
+    what has to be done once before the first."""
+
+    name: str
+    measure: Callable[[int], dict[str, float]]
+    wanted: int = ITEMS
+    prepare: Callable[[], None] | None = None
+    tried: int = 0
+    cost: float = 0.0
+    readings: int = 0
+    over: bool = False
+
+    @property
+    def size(self) -> int:
+        """Items of the next call: a real reading once a trial has shown the cost."""
+        return next((t for t in TRIALS if self.tried < t < self.wanted), self.wanted)
+
+    def expected(self, step_seconds: float) -> float:
+        """Seconds the next call will take; before the first one, those of a training step."""
+        return self.cost * max(1.0, self.size / self.tried) if self.tried else step_seconds
+
+
+@dataclass
+class Purse:
+    """Time that may be spent: a share of what has passed."""
+
+    begun: float = 0.0
+    spent: float = 0.0
+
+    def affords(self, seconds: float, now: float) -> bool:
+        """Whether so much more stays within the share."""
+        return self.spent + seconds <= SHARE * (now - self.begun)
+
+
+def line(finding: Finding) -> str:
+    """A finding as the terminal shows it."""
+    return f"{finding.name}: {finding.seen}; {finding.likely}. What to do: {finding.advice}"
+
+
+@dataclass
+class Open:
+    """A finding that is there now, and for how many looks it has not been seen."""
+
+    finding: Finding
+    unseen: int = 0
+
+
+@dataclass
+class Watch:
+    """One run's watch. `begin` before the first step, `look` about once a second, `close` at the end."""
+
+    model: Model
+    dataset: Dataset
+    options: TrainOptions
+    run: Run
+    plan: Plan
+    device: torch.device
+    game: Game
+    averages: Mapping[str, PowerEMA]
+    journal: Journal
+    history: History = field(default_factory=History)
+    purse: Purse = field(default_factory=Purse)
+    probes: list[Probe] = field(default_factory=list)
+    open: dict[str, Open] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _, modality = item_field(self.dataset.spec)
+        players = {p.name: p.optimizer for p in self.model.players()}
+        phases = tuple((p.name, p.player) for p in self.model.phases())
+        config = getattr(self.model, "config", None)
+        self.setting = Setting(
+            phases=phases,
+            monitor=self.model.monitor,
+            items=self.dataset.train.items,
+            samples=min(ITEMS, self.dataset.train.items // 2),
+            flags=flags_of({"config": config, "data": self.dataset.options, "train": self.options}),
+            optimizers=optimizers_of(config, players),
+            images=modality == "image",
+        )
+        self.movement = probes.Movement(self.game.players, self.averages)
+        self._variety: probes.Variety | None = None
+        self._next = 0.0
+        self._first = 0
+
+    # -- life -------------------------------------------------------------------------------------------------------
+
+    def begin(self, step: int, now: float) -> None:
+        """Takes up history and findings as the run's files hold them: at the start, on resuming, after a rollback."""
+        self.history = History(self.run.metrics())
+        self.open = {}
+        for entry in self.run.health():
+            if entry.get("until") is None:
+                known = {k: entry.get(k) for k in ("name", "seen", "likely", "advice", "level", "step")}
+                self.open[str(entry["name"])] = Open(Finding(**known))  # type: ignore[arg-type]
+        self.journal.heard = self.history.add
+        self.movement.before = None
+        if not self.probes:
+            self.purse.begun, self._first = now, step
+            self.probes = self._plan()
+        if step == 0 and "watch/fresh" not in self.history:
+            share = probes.constant_share(self.dataset)
+            self.journal.row(0, {"seconds": round(now, 3), "watch/fresh": 1.0, "watch/constant_items": share})
+
+    def _plan(self) -> list[Probe]:
+        """The checks that fit this model and data."""
+        seed, game = self.options.seed, not self.setting.solo
+        found = [Probe("movement", lambda n: {}, wanted=1)]
+        look = partial(probes.losses, self.model, dataset=self.dataset, seed=seed, plan=self.plan, device=self.device)
+        phases = self.model.phases()
+        for phase in phases if game else phases[:1]:
+            found.append(Probe(f"loss {phase.name}", partial(self._losses, look, phase, game)))
+        first_order = [p for p in phases if not p.second_order]
+        if first_order:
+            found.append(Probe("units", lambda n: probes.units(
+                self.model, first_order, self.dataset, n, seed, self.plan, self.device), wanted=64))  # fmt: skip
+        if isinstance(self.model, CanEncode):
+            found.append(Probe("codes", lambda n: probes.codes(
+                self.model, self.dataset, n, self.plan, self.device)))  # fmt: skip
+        if isinstance(self.model, CanSample) and game and self.setting.images:
+            found.append(Probe("variety", self._samples, prepare=self._compare_with))
+        return found
+
+    def _losses(self, look: Callable[..., dict[str, float]], phase: Phase, game: bool, n: int) -> dict[str, float]:
+        found = look(phase, n=n)
+        if not game:
+            return found
+        if not any(k.endswith("accuracy") for k in found):  # a player without verdicts: its loss alone says nothing
+            self.probes = [p for p in self.probes if p.name != f"loss {phase.name}"]
+            return {}
+        return found | {f"n/{phase.name}": float(min(n, self.dataset.validation.items, self.dataset.train.items))}
+
+    def _compare_with(self) -> None:
+        self._variety = probes.Variety(self.dataset, derive_seed(self.options.seed, "watch variety"), ITEMS)
+
+    def _samples(self, n: int) -> dict[str, float]:
+        assert self._variety is not None
+        return self._variety.measure(self.model, n, self.device) if self._variety.usable else {}
+
+    # -- looking ------------------------------------------------------------------------------------------------------
+
+    def look(self, step: int, now: float) -> bool:
+        """Takes the readings that can be afforded and judges. Whether the run should stop for something new."""
+        started = time.monotonic()
+        since = now - self.purse.begun
+        if now < self._next or since <= 0:
+            return False
+        step_seconds = since / max(step - self._first, 1)
+        total = now / max(self.history.progress, 1e-6)
+        for probe in sorted(self.probes, key=lambda p: p.readings):
+            expected = probe.expected(step_seconds)
+            if expected > 0.2 * SHARE * total:
+                continue  # five readings in the whole run would tell nothing
+            if not self.purse.affords(expected + time.monotonic() - started, now):
+                break  # save up: every check gets its turn
+            self._take(probe, step, now)
+        new = self.judge(step, now)
+        spent = time.monotonic() - started
+        self.purse.spent += spent
+        self._next = now + max(total / 40 if total < 400 else 10.0, 1.0)
+        stop = new and self.options.on_illness == "stop"
+        if stop:
+            self.journal.reporter.say("stops here, as --train.on_illness stop asks")
+        return stop
+
+    def _take(self, probe: Probe, step: int, now: float) -> None:
+        if probe.prepare is not None:
+            probe.prepare()
+            probe.prepare = None
+            return
+        size, began = probe.size, time.monotonic()
+        with seeded(derive_seed(self.options.seed, "watch"), self.device), self._weights(probe):
+            found = self.movement.measure(step) if probe.name == "movement" else probe.measure(size)
+        probe.cost, probe.tried = time.monotonic() - began, size
+        probe.readings += 1
+        if found and size == probe.wanted:
+            self.journal.row(step, {"seconds": round(now, 3), **{f"watch/{k}": v for k, v in found.items()}})
+
+    def _weights(self, probe: Probe) -> AbstractContextManager[None]:
+        """The averaged weights for what users will see, the trained ones for how the game stands."""
+        average = self.averages.get("ema")
+        averaged = probe.name in ("codes", "variety") or (self.setting.solo and probe.name.startswith("loss"))
+        return average.applied(self.model) if average is not None and averaged else nullcontext()
+
+    def judge(self, step: int, now: float) -> bool:
+        """Compares what is seen with what was; says and writes what is new or gone. Whether any is serious."""
+        seen = {f.name: f for f in diagnose(self.history, self.setting)}
+        serious = False
+        for name, finding in seen.items():
+            known = self.open.get(name)
+            if known is None or (known.finding.level != "serious" and finding.level == "serious"):
+                finding = replace(finding, step=step)
+                self.open[name] = Open(finding)
+                self.run.append_health({**asdict(finding), "seconds": round(now, 3)})
+                self.journal.reporter.say(line(finding))
+                serious = serious or finding.level == "serious"
+            else:
+                known.unseen = 0
+        for name, known in list(self.open.items()):
+            known.unseen += name not in seen
+            if known.unseen >= CALM:
+                del self.open[name]
+                self.run.append_health({"name": name, "gone": True, "step": step, "seconds": round(now, 3)})
+                self.journal.reporter.say(f"{name}: gone at step {step:,}")
+        return serious

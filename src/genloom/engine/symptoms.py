@@ -1,0 +1,144 @@
+"""What ails a run, read from its numbers: pure functions from a history to findings.
+
+Each wants several readings in a row beyond a margin that grows with the noise of the series, and keeps silent where the
+numbers at hand do not decide. Thresholds were set on healthy runs and on runs with planted faults; see docs/log.md.
+Here stand those of any model; `symptoms_solo` has those of one player who minimises a loss, `symptoms_game` those of
+players who judge each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from genloom.engine.advice import Finding, Setting
+from genloom.engine.history import IN_A_ROW, History
+from genloom.engine.symptoms_game import GAME
+from genloom.engine.symptoms_solo import SOLO
+
+Symptom = Callable[[History, Setting], Finding | None]
+
+
+def diagnose(h: History, s: Setting) -> list[Finding]:
+    """All that can be seen now. Where weights do not move, nothing is said of what follows from that."""
+    found = [f for symptom in COMMON if (f := symptom(h, s)) is not None]
+    if any(f.name in ("frozen weights", "rate too low") for f in found):
+        return found
+    return found + [f for symptom in (SOLO if s.solo else GAME) if (f := symptom(h, s)) is not None]
+
+
+def not_finite(h: History, s: Setting) -> Finding | None:
+    """Rolled back from NaN or infinity."""
+    events = [(step, text) for step, text in h.events if "not finite" in text]
+    if not events:
+        return None
+    times = "once" if len(events) == 1 else f"{len(events)} times"
+    return Finding(
+        "not finite",
+        f"{events[-1][1]}; rolled back {times}, the rate is now {0.5 ** len(events):g} of what was asked for",
+        "the learning rate is too high for this model and data, or an item holds extreme values",
+        s.slower() + s.clip(),
+        "serious" if len(events) >= 3 else "warning",
+    )
+
+
+def constant_items(h: History, s: Setting) -> Finding | None:
+    """Items without content."""
+    share = h["watch/constant_items"]
+    if not len(share) or share.last < 0.02:
+        return None
+    return Finding(
+        "constant items",
+        f"{share.last:.0%} of training items hold one value everywhere",
+        "blank or broken files, or a conversion that lost the content",
+        "look at them with `genloom data show`, and take the blank ones out",
+        "serious" if share.last > 0.5 else "warning",
+    )
+
+
+def frozen(h: History, s: Setting) -> Finding | None:
+    """A player whose weights do not move, or so little that the run ends where it began."""
+    if not 0.1 < h.progress < 0.95:
+        return None
+    for player in s.players:
+        moved = h[f"watch/moved/{player}"]
+        if len(moved) < IN_A_ROW:
+            continue
+        if not moved.recent(IN_A_ROW).any():
+            return Finding(
+                "frozen weights", f"the weights of {player} have not changed for {IN_A_ROW} readings",
+                "nothing learns there: a rate of zero, or no gradient arrives", s.faster(player), "serious",
+            )  # fmt: skip
+        total = max(moved.values) * h.step / h.progress
+        if total < 0.01:
+            return Finding(
+                "rate too low", f"at this pace the weights of {player} change by {total:.2g} of their size in the run",
+                "the learning rate is far too low: the run will end where it began", s.faster(player), "serious",
+            )  # fmt: skip
+    return None
+
+
+def average_stuck(h: History, s: Setting) -> Finding | None:
+    """The average stands still while the weights move."""
+    average = h["watch/moved/average"]
+    moving = [h[f"watch/moved/{p}"] for p in s.players]
+    if len(average) < IN_A_ROW or average.recent(IN_A_ROW).any():
+        return None
+    if not any(len(m) >= IN_A_ROW and m.recent(IN_A_ROW).all() for m in moving):
+        return None
+    return Finding(
+        "average not updated",
+        f"the averaged weights have not changed for {IN_A_ROW} readings while the weights did",
+        "samples and evaluation use weights that do not learn",
+        "use the trained weights (--raw with sample and evaluate), or train without an average (--train.ema 0)",
+        "serious",
+    )
+
+
+def dead_units(h: History, s: Setting) -> Finding | None:
+    """Rectifiers that let nothing through for any item."""
+    dead = h["watch/dead_units"]
+    if len(dead) < IN_A_ROW or dead.recent(IN_A_ROW).min() < 0.95:
+        return None
+    return Finding(
+        "dead units",
+        f"{dead.last:.0%} of a layer's units are zero for every one of the items looked at",
+        "steps so large that rectified units fell silent for good; their weights get no gradient any more",
+        s.slower() + s.clip(),
+        "serious" if dead.last > 0.99 else "warning",
+    )
+
+
+def exploding_activations(h: History, s: Setting) -> Finding | None:
+    """Values inside the network that grow without bound."""
+    largest = h["watch/largest_activation"]
+    if len(largest) < IN_A_ROW + 1 or largest.recent(IN_A_ROW).min() < max(1e4, 30 * largest.values[0]):
+        return None
+    return Finding(
+        "exploding activations",
+        f"the largest value inside the network is {largest.last:.2g}; it was {largest.values[0]:.2g}",
+        "weights grow without bound; losses will soon stop being finite",
+        s.slower() + s.clip(),
+        "serious",
+    )
+
+
+def exploding_gradients(h: History, s: Setting) -> Finding | None:
+    """Gradients a hundred times as large as they were."""
+    for player in s.players:
+        norm = h[f"gradient/{player}"]
+        if len(norm) < 12 or h.progress < 0.05:
+            continue
+        before, now = float(np.median(norm.values[:-IN_A_ROW])), float(norm.recent(IN_A_ROW).min())
+        if before > 0 and now > 100 * before:
+            return Finding(
+                "exploding gradients", f"the gradient norm of {player} is {norm.last:.3g}; it used to be {before:.3g}",
+                "training is about to diverge", s.slower(player) + s.clip(player), "serious",
+            )  # fmt: skip
+    return None
+
+
+COMMON: tuple[Symptom, ...] = (
+    not_finite, constant_items, frozen, average_stuck, dead_units, exploding_activations, exploding_gradients,
+)  # fmt: skip

@@ -1,0 +1,147 @@
+"""What ails a game of two players, one of whom judges what the other makes: GANs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from genloom.engine.advice import Finding, Setting
+from genloom.engine.history import IN_A_ROW, History, Series, improves, lasting
+
+
+def judges(h: History, s: Setting) -> Iterator[tuple[str, str, str, dict[str, Series]]]:
+    """(phase, player, opponent, accuracies) of every player who reports how often it is right."""
+    for phase, player in s.phases:
+        found = h.ending("_accuracy", f"{phase}/")
+        opponent = next((p for p in s.players if p != player), "")
+        if found and opponent:
+            yield phase, player, opponent, {k.removeprefix(f"{phase}/"): v for k, v in found.items()}
+
+
+def discriminator_wins(h: History, s: Setting) -> Finding | None:
+    """The judge is always right."""
+    for _, player, opponent, accuracies in judges(h, s):
+        windows = [lasting(a, h, 8, 0.25) for a in accuracies.values()]
+        if h.progress < 0.15 or not all(w is not None and w.min() > 0.99 for w in windows):
+            continue
+        gradient = h[f"gradient/{opponent}"]
+        right = ", ".join(f"{k.replace('_', ' ')} {a.last:.1%}" for k, a in accuracies.items())
+        if len(gradient) >= 8:
+            once, now = float(np.max(gradient.values[: len(gradient) // 2])), float(np.median(gradient.recent(5)))
+            if now < 0.02 * once:
+                return Finding(
+                    "vanishing gradient",
+                    f"{right}; the gradient of {opponent} has fallen from {once:.2g} to {now:.2g}",
+                    f"{player} is perfect, and its verdict no longer tells {opponent} what to change",
+                    s.weaker(player, opponent),
+                    "serious",
+                )
+        if improves(h["monitor"], h, 0.25) is not False:
+            continue  # a judge may be right and still teach: then samples get better
+        return Finding(
+            "discriminator wins", f"{right} for a quarter of the run, and samples have not become better",
+            f"{player} tells every sample from real items; {opponent} cannot keep up",
+            s.weaker(player, opponent),
+        )  # fmt: skip
+    return None
+
+
+def discriminator_at_chance(h: History, s: Setting) -> Finding | None:
+    """The judge guesses."""
+    for _, player, opponent, accuracies in judges(h, s):
+        windows = [lasting(a, h, 8, 0.2) for a in accuracies.values()]
+        if h.progress < 0.15 or any(w is None for w in windows):
+            continue
+        means = np.mean(np.stack([w[-8:] for w in windows if w is not None]), 0)
+        if np.abs(means - 0.5).max() > 0.02:
+            continue
+        return Finding(
+            "discriminator at chance", f"{player} is right {means[-1]:.1%} of the time, for the last fifth of the run",
+            f"its verdict says little: {player} is too weak or does not learn, or {opponent} goes too fast for it",
+            s.stronger(player, opponent),
+        )  # fmt: skip
+    return None
+
+
+def discriminator_overfits(h: History, s: Setting) -> Finding | None:
+    """The judge knows its training items by heart."""
+    for phase, player, opponent, accuracies in judges(h, s):
+        for name in accuracies:
+            train, held = (h[f"watch/{side}/{phase}/{name}"] for side in ("train", "held-out"))
+            n = h[f"watch/n/{phase}"]
+            if name == "fake_accuracy" or min(len(train), len(held), len(n)) < IN_A_ROW:
+                continue
+            gap = train.recent(IN_A_ROW) - held.recent(IN_A_ROW)
+            if gap.min() < 0.1 + 3 * (0.5 / n.last) ** 0.5:
+                continue
+            return Finding(
+                "discriminator overfits",
+                f"{name.replace('_', ' ')}: {train.last:.0%} on training items, {held.last:.0%} on held-out ones",
+                f"{player} knows its {s.items:,} items by heart; {opponent} is pushed to copy them",
+                s.more_data() + s.decay(player),
+            )
+    return None
+
+
+def mode_collapse(h: History, s: Setting) -> Finding | None:
+    """Samples resemble each other more than real items do, or leave whole groups out."""
+    diversity, twins, lost = h["watch/diversity"], h["watch/twins"], h["watch/lost"]
+    if len(diversity) < IN_A_ROW or h.progress < 0.15:
+        return None
+    player = next((p for _, p, _, _ in judges(h, s)), s.players[0])
+    cure = s.diversify(player)
+    likely = "the generator makes few different items, whatever noise it is given"
+    if diversity.recent(IN_A_ROW).max() < 0.5:
+        seen = f"samples lie {diversity.last:.2f} times as far apart as real items"
+        return Finding("mode collapse", seen, likely, cure, "serious")
+    if twins.recent(IN_A_ROW).min() > 0.5:
+        seen = f"{twins.last:.0%} of samples have a near twin among {s.samples} samples"
+        return Finding("mode collapse", seen, likely, cure, "serious")
+    if h.progress > 0.4 and len(lost) >= IN_A_ROW and lost.recent(IN_A_ROW).min() > 0.3:
+        seen = f"groups that hold {lost.last:.0%} of the real items get less than a fifth of their share of samples"
+        return Finding("missing modes", seen, "the generator leaves parts of the data out", cure)
+    return None
+
+
+def samples_get_worse(h: History, s: Setting) -> Finding | None:
+    """The monitor of samples has been better, by far and for long."""
+    monitor = h["monitor"]
+    if s.monitor == "validation" or len(monitor) < 8 or h.progress < 0.2:
+        return None
+    at, best = monitor.lowest()
+    if len(monitor) - 1 - at < IN_A_ROW or monitor.recent(IN_A_ROW).min() < 1.5 * best + 4 * monitor.noise():
+        return None
+    return Finding(
+        "samples get worse",
+        f"distance of samples from held-out items {monitor.last:.3g}; it was {best:.3g} at step {monitor.steps[at]:,}",
+        "the game has left its balance",
+        s.slower() + s.shorter(monitor.steps[at]),
+    )
+
+
+def oscillation(h: History, s: Setting) -> Finding | None:
+    """The quality of samples swings to and fro."""
+    monitor = h["monitor"]
+    if s.monitor == "validation" or len(monitor) < 10 or h.progress < 0.3:
+        return None
+    recent = monitor.recent(10)
+    turns = [recent[0]]
+    for a, b, c in zip(recent, recent[1:], recent[2:], strict=False):
+        if (b - a) * (c - b) < 0:
+            turns.append(b)
+    turns.append(recent[-1])
+    swings = np.abs(np.diff(turns)) / np.minimum(turns[1:], turns[:-1])
+    if (swings > 0.5).sum() < 4:
+        return None
+    return Finding(
+        "oscillation",
+        f"the distance of samples from held-out items swings between {recent.min():.3g} and {recent.max():.3g}",
+        "the players chase each other instead of settling",
+        s.slower(),
+    )
+
+
+GAME = (
+    discriminator_wins, discriminator_at_chance, discriminator_overfits, mode_collapse, samples_get_worse, oscillation,
+)  # fmt: skip
