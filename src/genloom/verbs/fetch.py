@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -99,7 +100,7 @@ def fetch(
             if len(wanted) == 1:
                 raise
             failed.append(error)
-            report.note(f"{entry.name}: {error}")
+            report.note(f"{entry.name}: failed; going on with the others")
         else:
             notes += ["", *_about(entry)]
     if failed:
@@ -148,18 +149,23 @@ def _asked(entry: Entry) -> bool:
 
 
 def _list(known: Mapping[str, Entry]) -> Table:
-    rows = []
+    rows, cards = [], {}
     for name, entry in known.items():
         held = "with genloom" if not entry.files else "yes" if manifest.present(entry) else "no"
         travels = sum((p.download or p.size) if isinstance(p, Archive) else p.size for p in entry.files)
         size = size_text(travels) if travels else None
-        rows.append((name, size, held, "asks" if entry.restricted else None, entry.card.licence, entry.card.title))
+        card = entry.card
+        short = (textwrap.shorten(text, 44, placeholder="...") for text in (card.licence, card.title))
+        rows.append((name, size, held, "asks" if entry.restricted else None, *short))
+        cards[name] = {"title": card.title, "licence": card.licence, "source": card.source, "terms": entry.restricted}
     notes = (
         "",
         "`genloom data fetch NAME` brings one here; `asks`: its terms need your consent (--yes).",
         f"Sets lie in {manifest.sets_folder()}.",
     )
-    return Table("sets", ("name", "download", "here", "consent", "licence", "what"), tuple(rows), notes)
+    return Table(
+        "sets", ("name", "download", "here", "consent", "licence", "what"), tuple(rows), notes, {"cards": cards}
+    )
 
 
 def _verify(names: Sequence[str]) -> Table:
