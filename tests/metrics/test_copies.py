@@ -27,8 +27,13 @@ TRAIN, HELD_OUT = blobs(1000, 0), blobs(300, 1)
 
 
 @pytest.fixture(scope="module")
-def held_out() -> Tensor:
-    return copies.scores(HELD_OUT, TRAIN).score
+def beside() -> copies.Reference:
+    return copies.reference(HELD_OUT, TRAIN)
+
+
+@pytest.fixture(scope="module")
+def held_out(beside: copies.Reference) -> Tensor:
+    return beside.honest[: len(HELD_OUT)]
 
 
 def test_residuals_by_hand() -> None:
@@ -78,18 +83,18 @@ def test_the_p_value_is_exact_for_one_threshold() -> None:
         assert copies.p_value(samples, reference, ranks=(0,))[0] == pytest.approx(expected)
 
 
-def test_verdicts() -> None:
+def test_verdicts(beside: copies.Reference) -> None:
     honest = blobs(700, 7)
-    clean = copies.judge(honest, HELD_OUT, TRAIN)
+    clean = copies.judge(honest, TRAIN, beside)
     assert (clean.verdict, clean.verbatim, clean.near) == ("pass", True, True)
     assert clean.share[0] == 0
     mixed = torch.cat([honest[:660], copies.planted(TRAIN, 40, True, np.random.default_rng(3))])
-    caught = copies.judge(mixed, HELD_OUT, TRAIN)
+    caught = copies.judge(mixed, TRAIN, beside)
     assert caught.verdict == "fail"
     assert caught.p < 1e-3
     assert caught.share[0] <= 40 / 700 <= caught.share[1]
     assert sum(i >= 660 for i, _, _ in caught.pairs) >= 10  # the worst pairs are the copies
-    few = copies.judge(honest[:30], HELD_OUT, TRAIN)
+    few = copies.judge(honest[:30], TRAIN, beside)
     assert few.verdict == "inconclusive"
     assert few.needed is not None
     assert few.needed > 30
@@ -102,13 +107,13 @@ def test_a_training_item_left_out_is_like_a_fresh_one() -> None:
     assert left_out.min() > 1e-3
 
 
-def test_smooth_and_noisy_samples_are_no_copies() -> None:
+def test_smooth_and_noisy_samples_are_no_copies(beside: copies.Reference) -> None:
     """A model that blurs lies nearer to everything; one that adds noise further from everything. Neither recites."""
     honest = blobs(500, 9).float()
     blurred = torch.nn.functional.avg_pool2d(honest, 3, 1, 1)
     noisy = honest + 25 * torch.randn(honest.shape, generator=torch.Generator().manual_seed(0))
     for made in (blurred[:250], noisy[:250]):
-        assert copies.judge(made.clamp(0, 255).to(torch.uint8), HELD_OUT, TRAIN).verdict != "fail"
+        assert copies.judge(made.clamp(0, 255).to(torch.uint8), TRAIN, beside).verdict != "fail"
 
 
 def test_repeated_training_items_do_not_hide_a_copy(held_out: Tensor) -> None:
@@ -131,5 +136,5 @@ def test_bad_input() -> None:
     with pytest.raises(BadValue, match="four training items"):
         copies.scores(TRAIN[:3], TRAIN[:2])
     with pytest.raises(BadValue, match="10 held-out"):
-        copies.judge(TRAIN[:5], TRAIN[:5], TRAIN)
+        copies.reference(TRAIN[:5], TRAIN)
     assert copies.samples_needed(1) is None

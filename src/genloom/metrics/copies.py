@@ -46,6 +46,7 @@ SIDE = 32
 RANKS = (0, 1, 3, 10, 30)  # reference scores that serve as thresholds, the lowest first
 LEFT_OUT = 3_000  # training items that join the held-out ones as reference
 LEVEL = 0.01
+POOL = 200  # planted copies of each kind
 
 
 def small(images: Tensor, side: int = SIDE) -> Tensor:
@@ -249,40 +250,47 @@ class Verdict:
     pairs: tuple[tuple[int, int, float], ...]
 
 
-def judge(
-    samples: Tensor,
-    held_out: Tensor,
-    train: Tensor,
-    *,
-    embed: Callable[[Tensor], Tensor] | None = None,
-    seed: int = 0,
-    pairs: int = 12,
-) -> Verdict:
-    """Whether `samples` (n, C, H, W) hold copies of `train`, judged beside `held_out`; all uint8 of one shape.
+@dataclass(frozen=True)
+class Reference:
+    """What samples are judged beside: scores of items nobody can have copied, and of copies planted on purpose.
 
-    embed: features (N, D) of uint8 images, which find further candidates. Raises BadValue for too few items.
+    honest (m,): held-out items, then training items left out; verbatim, near: planted copies, POOL each.
     """
-    n = len(samples)
-    if n < 2 or len(held_out) < 10:
-        raise BadValue(f"a test for copies needs 2 samples and 10 held-out items, got {n} and {len(held_out)}")
-    known = None if embed is None else embed(train)
 
-    def score(x: Tensor, own: Tensor | None = None) -> Scores:
-        return scores(x, train, None if embed is None or known is None else (embed(x), known), own)
+    honest: Tensor
+    verbatim: Tensor
+    near: Tensor
 
+
+def reference(held_out: Tensor, train: Tensor, seed: int = 0) -> Reference:
+    """Scored against `train`; all uint8 (N, C, H, W). Raises BadValue with fewer than ten held-out items."""
+    if len(held_out) < 10:
+        raise BadValue(f"a test for copies needs 10 held-out items, got {len(held_out)}")
     left_out = torch.linspace(0, len(train) - 1, min(LEFT_OUT, len(train))).long()
-    reference = torch.cat([score(held_out).score, score(train[left_out], left_out).score])
-    found, m = score(samples), len(reference)
-    p, threshold = p_value(found.score, reference)
+    random = np.random.default_rng(seed)
+    return Reference(
+        torch.cat([scores(held_out, train).score, scores(train[left_out], train, own=left_out).score]),
+        scores(planted(train, POOL, False, random), train).score,
+        scores(planted(train, POOL, True, random), train).score,
+    )
+
+
+def judge(samples: Tensor, train: Tensor, beside: Reference, *, seed: int = 0, pairs: int = 12) -> Verdict:
+    """Whether `samples` (n, C, H, W) hold copies of `train`, both uint8. Raises BadValue for fewer than two."""
+    n, m = len(samples), len(beside.honest)
+    if n < 2:
+        raise BadValue(f"a test for copies needs 2 samples, got {n}")
+    found = scores(samples, train)
+    p, threshold = p_value(found.score, beside.honest)
     random = np.random.default_rng(seed)
     powers = []
-    for share, near in ((0.01, False), (0.03, True)):
-        count = max(1, math.ceil(share * n))
-        honest = reference[torch.from_numpy(random.integers(0, m, n - count))]
-        copies = score(planted(train, count, near, random)).score
-        powers.append(p_value(torch.cat([honest, copies]), reference)[0] < LEVEL)
+    for share, pool in ((0.01, beside.verbatim), (0.03, beside.near)):
+        count = math.ceil(share * n)
+        honest = beside.honest[torch.from_numpy(random.integers(0, m, n - count))]
+        copies = pool[torch.from_numpy(random.integers(0, len(pool), count))]
+        powers.append(p_value(torch.cat([honest, copies]), beside.honest)[0] < LEVEL)
     suspects = int((found.score < threshold).sum())
-    base = float((reference < threshold).double().mean())
+    base = float((beside.honest < threshold).double().mean())
     low, high = clopper_pearson(suspects, n)
     order = found.score.argsort()[:pairs].tolist()
     return Verdict(
