@@ -17,9 +17,10 @@ from genloom.metrics import frechet
 from genloom.metrics.base import Result
 from genloom.metrics.extractor import Extractor, embed
 from genloom.metrics.likelihood import Decodes, likelihood
+from genloom.metrics.originality import Originality, originality
 from genloom.metrics.precision_recall import precision_recall_results
 from genloom.metrics.shares import class_shares
-from genloom.metrics.store import DatasetLike, extractor_for, split_features
+from genloom.metrics.store import DatasetLike, extractor_for, featured, split_features
 from genloom.modalities.image import to_bytes, to_float
 
 NEIGHBOURS = 5
@@ -37,7 +38,8 @@ class EvaluatedSet(DatasetLike, Protocol):
 @dataclass(frozen=True)
 class Evaluation:
     """results: every figure; n: samples that were drawn; extractor: name@hash, or "" where none was needed;
-    facts: of the extractor; seconds: by part of the work; notes: what a reader must know."""
+    facts: of the extractor; seconds: by part of the work; notes: what a reader must know; memorisation: the verdict on
+    copies of training items, empty where it was not asked for."""
 
     data: str
     digest: str
@@ -47,6 +49,7 @@ class Evaluation:
     facts: Mapping[str, Any] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    memorisation: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready form; `results` by key stand under "values" too, for programs that want one number."""
@@ -74,13 +77,15 @@ def evaluate(
     repeats: int = 1,
     likelihood_items: int | None = 2_000,
     samples: Tensor | None = None,
+    copies: bool = True,
 ) -> Evaluation:
     """Measures `model` against the held-out (test) items of `dataset`, always in fp32.
 
     n: samples to draw; generator: for samples and estimates; extractor: by default the data set's own, trained now or
     cached; options: of sampling; repeats: disjoint sets of n samples, from three on the Frechet distance gets a
     t-interval; likelihood_items: held-out items for the likelihood (None: all); samples: floats or bytes (n, C, H, W)
-    already drawn, instead of drawing. Raises BadValue for n < 2, BadData where nothing can be measured.
+    already drawn, instead of drawing; copies: whether to look for copies of training items.
+    Raises BadValue for n < 2, BadData where nothing can be measured.
     """
     if n < 2 or repeats < 1:
         raise BadValue(f"expected at least 2 samples and 1 repeat, got n = {n} and {repeats}: raise -n")
@@ -90,6 +95,7 @@ def evaluate(
     seconds: dict[str, float] = {}
     notes: list[str] = []
     used: Extractor | None = None
+    found: Originality | None = None
     drawn = 0
     if item.modality == "image" and (isinstance(model, CanSample) or samples is not None):
         started = time.perf_counter()
@@ -107,6 +113,12 @@ def evaluate(
         started = time.perf_counter()
         results += compare(used, dataset, sets, notes)
         seconds["distances"] = time.perf_counter() - started
+        if copies:
+            started = time.perf_counter()
+            found = originality(images, dataset)
+            results += [found.result] if found else []
+            notes += [found.sentence, *found.notes] if found else []
+            seconds["copies"] = time.perf_counter() - started
     if isinstance(model, HasLikelihood):
         started = time.perf_counter()
         results += likelihood(
@@ -131,6 +143,7 @@ def evaluate(
         facts=dict(used.facts) if used else {},
         seconds={k: round(v, 3) for k, v in seconds.items()},
         notes=tuple(notes),
+        memorisation=found.to_json() if found else {},
     )
 
 
@@ -157,6 +170,9 @@ def compare(
     """Figures of sample features, one (n, 64) a repeat, against held-out items, beside what real training items get."""
     held_out = split_features(net, dataset, "test", cached=cached)
     train = split_features(net, dataset, "train", cached=cached)
+    for part, found, split in (("held-out", held_out, dataset.test), ("training", train, dataset.train)):
+        if len(found) < len(split):
+            notes.append(f"{len(found):,} of the {len(split):,} {part} items stand for all in distances")
     # A fixed choice, so that the floor is the same number in every run on this data set.
     order = torch.Generator().manual_seed(0)
     real = train[torch.randperm(len(train), generator=order)]
@@ -206,7 +222,7 @@ def compare(
     label = the_class(dataset.spec)
     if label is not None and net.classes:
         verdicts = net.judge(held_out)
-        truth = dataset.test.batch(torch.arange(len(dataset.test)))[label[0]]
+        truth = torch.cat([dataset.test.batch(rows)[label[0]] for rows in featured(dataset.test).split(512)])
         accuracy = float((verdicts == truth).double().mean())
         results += class_shares(
             torch.cat([net.judge(s) for s in sets]),
