@@ -1,0 +1,156 @@
+"""Does a text model recite? The longest stretch of every sample that stands verbatim in the training text.
+
+Any text repeats some phrases of any other, so the stretches of held-out text of the same length show how long they
+are by chance. The n-gram novelty of McCoy et al. (2023) and the verbatim lengths of Carlini et al. (2021) are the
+models for this. Exact matches of any length are found with a rolling hash (Karp & Rabin 1987) of 64 bits, by
+bisection over lengths.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from genloom.errors import BadValue
+from genloom.metrics.base import Result
+from genloom.metrics.copies import LEVEL, p_value
+from genloom.metrics.shares import clopper_pearson
+
+CITATION = (
+    "@article{mccoy2023how, title={How Much Do Language Models Copy From Their Training Data? Evaluating Linguistic "
+    "Novelty in Text Generation Using {RAVEN}}, author={McCoy, R. Thomas and Smolensky, Paul and Linzen, Tal and Gao, "
+    "Jianfeng and Celikyilmaz, Asli}, journal={TACL}, volume={11}, pages={652--670}, year={2023}}"
+)
+_BASE = np.uint64(0x9E3779B97F4A7C15)  # odd, so it has an inverse modulo 2^64
+_INVERSE = np.uint64(pow(0x9E3779B97F4A7C15, -1, 1 << 64))
+
+Codes = NDArray[np.uint64]
+
+
+def codes_of(text: str) -> Codes:
+    """The characters of a text as well mixed 64-bit numbers (splitmix64's finaliser)."""
+    z = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32).astype(np.uint64) + _BASE
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
+
+
+class Windows:
+    """Hashes of all windows of any one length of a text, each from two differences: sum c_i b^-i times b^start."""
+
+    def __init__(self, text: str) -> None:
+        codes = codes_of(text)
+        self.length = len(codes)
+        down = np.full(self.length, _INVERSE)
+        down[:1] = 1
+        weighted = codes * np.cumprod(down)
+        self._sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(weighted)])
+        up = np.full(self.length, _BASE)
+        up[:1] = 1
+        self._up = np.cumprod(up)
+
+    def hashes(self, n: int) -> Codes:
+        """Of the windows of n characters, (length - n + 1,); empty where the text is shorter."""
+        if not 1 <= n <= self.length:
+            return np.empty(0, np.uint64)
+        return (self._sums[n:] - self._sums[: self.length - n + 1]) * self._up[: self.length - n + 1]
+
+
+def longest_copies(texts: Sequence[str], source: str) -> list[int]:
+    """For each text the characters of its longest stretch that stands in `source`, 0 where not even one does.
+
+    A stretch of n holds stretches of n - 1, so lengths can be bisected, for all texts side by side.
+    """
+    known, pieces = Windows(source), [Windows(t) for t in texts]
+    low = np.zeros(len(pieces), np.int64)  # found
+    high = np.array([min(p.length, known.length) for p in pieces], np.int64)  # not yet excluded
+    while (low < high).any():
+        middle = (low + high + 1) // 2
+        for n in np.unique(middle[low < high]):
+            there = np.sort(known.hashes(int(n)))
+            for i in np.flatnonzero((middle == n) & (low < high)):
+                mine = pieces[i].hashes(int(n))
+                at = np.searchsorted(there, mine).clip(max=max(len(there) - 1, 0))
+                if len(there) and bool((there[at] == mine).any()):
+                    low[i] = n
+                else:
+                    high[i] = n - 1
+    return [int(v) for v in low]
+
+
+def seen_share(texts: Sequence[str], source: str, n: int) -> float:
+    """The share of all windows of n characters in `texts` that stand in `source`; 0 where there are none."""
+    there = np.sort(Windows(source).hashes(n))
+    windows = np.concatenate([Windows(t).hashes(n) for t in texts] or [np.empty(0, np.uint64)])
+    if not len(windows) or not len(there):
+        return 0.0
+    at = np.searchsorted(there, windows).clip(max=len(there) - 1)
+    return float((there[at] == windows).mean())
+
+
+def distinct(texts: Sequence[str], n: int = 2) -> float:
+    """Distinct word n-grams over all word n-grams (Li et al. 2016): 1 where nothing is said twice, 0 for no n-gram."""
+    grams = [tuple(words[i : i + n]) for t in texts for words in [t.split()] for i in range(len(words) - n + 1)]
+    return len(set(grams)) / len(grams) if grams else 0.0
+
+
+@dataclass(frozen=True)
+class Recitation:
+    """results: figures; verdict: "pass" or "fail"; p: of the test; worst: (characters, the stretch) of the longest
+    copies, the longest first; sentence: in words."""
+
+    results: tuple[Result, ...]
+    verdict: str
+    p: float
+    worst: tuple[tuple[int, str], ...]
+    sentence: str
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON-ready form."""
+        return {"verdict": self.verdict, "p": self.p, "worst": [list(w) for w in self.worst], "sentence": self.sentence}
+
+
+def recitation(texts: Sequence[str], held_out: Sequence[str], source: str, *, worst: int = 5) -> Recitation:
+    """Judges samples beside stretches of held-out text of about the same length, both against the training text.
+
+    Raises BadValue for fewer than two samples or ten held-out stretches.
+    """
+    if len(texts) < 2 or len(held_out) < 10:
+        raise BadValue(f"recitation needs 2 samples and 10 held-out texts, got {len(texts)} and {len(held_out)}")
+    mine, chance = longest_copies(texts, source), longest_copies(held_out, source)
+    # Long is suspicious where low scores are: the same exact test, on 1 / length.
+    p, threshold = p_value(_shortness(mine), _shortness(chance))
+    limit = round(1 / threshold - 1)
+    over = sum(v > limit for v in mine)
+    n = 25
+    share, by_chance = seen_share(texts, source, n), seen_share(held_out, source, n)
+    protocol = {"verdict": "fail" if p < LEVEL else "pass", "p": p, "characters": limit, "n_held_out": len(held_out)}
+    results = (
+        Result("recited", "samples reciting more than held-out text", over / len(mine),
+               clopper_pearson(over, len(mine)), len(mine), {**protocol, "interval": "Clopper-Pearson, 95%"}, CITATION, "lower"),
+        Result("seen_25", f"windows of {n} characters that stand in the training text", share, None, len(mine),
+               {"held_out": by_chance, "n_held_out": len(held_out)}, CITATION, "lower"),
+        Result("distinct_2", "distinct word pairs", distinct(texts), None, len(mine),
+               {"held_out": distinct(held_out)}, CITATION, ""),
+    )  # fmt: skip
+    order = sorted(range(len(mine)), key=lambda i: -mine[i])[:worst]
+    found = tuple((mine[i], _stretch(texts[i], source, mine[i])) for i in order)
+    said = (
+        f"The longest stretch of a sample that stands in the training text has {max(mine)} characters; "
+        f"of held-out text {max(chance)} (p = {p:.2g})."
+    )
+    return Recitation(results, str(protocol["verdict"]), p, found, said)
+
+
+def _shortness(lengths: Sequence[int]) -> torch.Tensor:
+    return 1 / (1 + torch.tensor(lengths, dtype=torch.float64))
+
+
+def _stretch(text: str, source: str, n: int) -> str:
+    """The first stretch of n characters of `text` that stands in `source`."""
+    return next((text[i : i + n] for i in range(len(text) - n + 1) if text[i : i + n] in source), "") if n else ""
