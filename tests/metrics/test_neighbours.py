@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from genloom.errors import BadData, BadValue
-from genloom.metrics.neighbours import nearest
+from genloom.metrics.base import spread
+from genloom.metrics.neighbours import nearest, nearest_in
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -39,3 +40,39 @@ def test_refusals() -> None:
         nearest(torch.zeros(2, 3), torch.zeros(5, 3), k=6)
     with pytest.raises(BadData, match="like with like"):
         nearest(torch.zeros(2, 3), torch.zeros(5, 4))
+
+
+class Images:
+    """Items read by index, and how many at most were asked for at once."""
+
+    def __init__(self, images: torch.Tensor) -> None:
+        self.images, self.most = images, 0
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def raw(self, index: torch.Tensor) -> dict[str, torch.Tensor]:
+        self.most = max(self.most, len(index))
+        return {"image": self.images[index]}
+
+
+def test_in_a_split_the_same_neighbours_are_found_block_by_block() -> None:
+    images = torch.randint(0, 256, (700, 1, 6, 6), generator=generator(), dtype=torch.uint8)
+    split, queries = Images(images), images[[3, 650]] // 2
+    found = nearest_in(split, "image", queries, k=4, chunk=100)
+    assert torch.equal(found.indices, nearest(queries, images, k=4).indices)
+    assert split.most == 100
+    some = nearest_in(split, "image", queries, k=4, limit=200)
+    distances = (images[some.indices[0]].float() - queries[0].float()).flatten(1).norm(dim=1)
+    assert torch.allclose(some.distances[0], distances)
+    assert (some.distances >= found.distances).all()
+    with pytest.raises(BadValue, match="between 1 and the 2"):
+        nearest_in(split, "image", queries, k=3, limit=2)
+
+
+def test_a_spread_is_one_item_of_every_stretch() -> None:
+    assert spread(10, 10).tolist() == list(range(10))
+    rows = spread(10_000_000, 1000)
+    assert torch.equal(rows // 10_000, torch.arange(1000))
+    assert len((rows % 10).unique()) == 10  # no step that would fall in with ten alternating classes
+    assert torch.equal(rows, spread(10_000_000, 1000))

@@ -58,6 +58,17 @@ class SplitLike(Protocol):
     def batch(self, index: Tensor) -> Batch: ...
 
 
+def spread(n: int, most: int, seed: int = 0) -> Tensor:
+    """All of range(n), or `most` of them: one drawn from each of `most` equal stretches, ascending, int64.
+
+    A fixed stride could fall in step with classes that alternate, and a shuffle of all would need memory for all.
+    """
+    if n <= most:
+        return torch.arange(n)
+    within = torch.rand(most, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return ((torch.arange(most, dtype=torch.float64) + within) * (n / most)).long().clamp_(max=n - 1)
+
+
 def as_matrix(x: Array, what: str = "features") -> Tensor:
     """x as a float tensor (N, D) on the CPU: later dimensions are flattened, uint8 becomes float.
 

@@ -28,13 +28,14 @@ from torch.nn import functional as F
 
 from genloom.core import Field, derive_seed, the_class, the_item
 from genloom.errors import BadData
-from genloom.metrics.base import SplitLike
+from genloom.metrics.base import SplitLike, spread
 
 VERSION = 1  # rises whenever the recipe below changes: old cached networks are then left alone
 DIMENSIONS = 64
 BATCH = 128
 CORRUPTED = 48  # rows of each batch that are turned into something else
 THUMBNAIL = 7
+MANY = 1 << 20  # items from which training draws from a fixed share of them
 FAULTS = 0.1  # weight of the task of naming faults: at 1 faults drown all else, at 0 light blur costs a fifth as much
 
 
@@ -208,18 +209,19 @@ def turned(x: Tensor, turn: Tensor, turns: int) -> Tensor:
 
 
 def _batches(split: SplitLike, steps: int, generator: torch.Generator) -> Iterator[Tensor]:
-    """Index batches of BATCH rows; every item once before any comes again."""
-    order = torch.empty(0, dtype=torch.int64)
+    """Index batches of BATCH rows; every item once before any comes again. Of very many items only some are used."""
+    rows, order = spread(len(split), MANY), torch.empty(0, dtype=torch.int64)
     for _ in range(steps):
         while len(order) < BATCH:
-            order = torch.cat([order, torch.randperm(len(split), generator=generator)])
-        yield order[:BATCH]
+            order = torch.cat([order, torch.randperm(len(rows), generator=generator)])
+        yield rows[order[:BATCH]]
         order = order[BATCH:]
 
 
 def _standardise(net: Extractor, split: SplitLike, key: str, generator: torch.Generator) -> None:
     """Centre and scale, so that distances mean the same from one data set to the next: 64 is the total variance."""
-    index = torch.randperm(len(split), generator=generator)[:4096]
+    rows = spread(len(split), MANY)
+    index = rows[torch.randperm(len(rows), generator=generator)[:4096]]
     found = embed(net, (split.batch(part)[key] for part in index.split(512)))
     net.mean.copy_(found.mean(0))
     net.scale.copy_(found.var(0).mean().clamp_min(1e-12).rsqrt() if len(found) > 1 else torch.ones(()))

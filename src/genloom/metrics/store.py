@@ -23,8 +23,11 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from genloom.core import DataSpec, derive_seed, the_item
-from genloom.metrics.base import SplitLike
+from genloom.metrics.base import SplitLike, spread
 from genloom.metrics.extractor import VERSION, Extractor, embed, from_tensors, to_metadata, train_extractor
+
+MOST = 60_000
+"""Items of a split whose features are computed: as many as the largest of the usual sets of small pictures have."""
 
 
 class DatasetLike(Protocol):
@@ -71,19 +74,25 @@ def extractor_for(
 
 
 def split_features(net: Extractor, dataset: DatasetLike, part: str, *, seed: int = 0, cached: bool = True) -> Tensor:
-    """Features (items, 64) of the whole part "train" or "test", in the split's own order."""
+    """Features (n, 64) of the items `featured(split)` of the part "train" or "test", in the split's own order."""
     split: SplitLike = getattr(dataset, part)
+    rows = featured(split)
     path = _path(dataset, seed).with_name(f"{_path(dataset, seed).stem}-{net.identity[-8:]}-{part}.safetensors")
     if cached:
         with contextlib.suppress(OSError, SafetensorError, ValueError, KeyError):
             found = _read(path)[0]["features"]
-            if len(found) == len(split):
+            if len(found) == len(rows):
                 return found
     key, _ = the_item(split.spec, "image", "the feature extractor")
-    features = embed(net, (split.batch(index)[key] for index in torch.arange(len(split)).split(512)))
+    features = embed(net, (split.batch(index)[key] for index in rows.split(512)))
     if cached:
         _write(path, {"features": features}, {})
     return features
+
+
+def featured(split: SplitLike) -> Tensor:
+    """Which items features are computed of: all up to 60,000, of more a fixed 60,000 that are spread over the split."""
+    return spread(len(split), MOST)
 
 
 def slug(name: str) -> str:
