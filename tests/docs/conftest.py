@@ -91,20 +91,20 @@ def _make_up(monkeypatch: pytest.MonkeyPatch) -> None:
     import numpy as np
     import torch
 
-    from genloom.data import builtin
+    from genloom.data.sets import images, registry
     from genloom.data.texts import by_position, text_dataset
 
     def clothes(options: Any, card: Any) -> Any:
         array = np.random.default_rng(0).integers(0, 256, (300, 28, 28), dtype=np.uint8)
         rows = tuple(torch.arange(i, i + 100) for i in (0, 100, 200))
         labels = np.arange(300) % 10
-        return builtin._images("fashion-mnist", options, card, array, labels, rows, builtin.FASHION_CLASSES)
+        return images.image_set("fashion-mnist", options, card, array, labels, rows, images.CLOTHES)
 
     def plays(options: Any, card: Any) -> Any:
         return text_dataset("tinyshakespeare", options, by_position("To be, or not to be.\n" * 2000), card, [])
 
     for name, load in (("fashion-mnist", clothes), ("tinyshakespeare", plays)):
-        monkeypatch.setitem(builtin.BUILT_IN, name, replace(builtin.BUILT_IN[name], load=load))
+        monkeypatch.setitem(registry.ENTRIES, name, replace(registry.ENTRIES[name], load=load))
 
 
 @pytest.fixture

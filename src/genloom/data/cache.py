@@ -1,27 +1,21 @@
-"""Where files lie between runs: the user's cache, the folder GENLOOM_DATA names, and official addresses.
+"""Where files lie between runs: the user's cache, and the folder GENLOOM_DATA names.
 
-Everything that arrives is checked against a sha256 before it is used. A cache that cannot be written only costs time,
-except for downloads, which need a place.
+A cache that cannot be written only costs time, except for data sets that are fetched, which need a place.
 """
 
 from __future__ import annotations
 
 import contextlib
 import gzip
-import hashlib
 import os
-import urllib.error
-import urllib.request
 import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from genloom.errors import Damaged, GenloomError, NotFound, Storage
+from genloom.errors import Damaged, GenloomError
 from genloom.runs.files import write_atomic
-
-_CHUNK = 1 << 18
 
 
 def cache_dir() -> Path:
@@ -66,80 +60,3 @@ def unpack(content: bytes) -> bytes:
         return gzip.decompress(content)
     except (OSError, EOFError, zlib.error) as error:
         raise Damaged(f"a gzip file is cut short or changed ({error}): fetch it again") from None
-
-
-def find(places: list[Path], sha256: str) -> bytes | None:
-    """The unpacked content of the first of `places` whose sha256 it has; None where there is none of them.
-
-    Raises Damaged where only files with another content are there.
-    """
-    wrong = None
-    for place in places:
-        try:
-            content = unpack(place.read_bytes())
-        except (OSError, Damaged) as error:
-            wrong = place if isinstance(error, Damaged) else wrong
-            continue
-        if hashlib.sha256(content).hexdigest() == sha256:
-            return content
-        wrong = place
-    if wrong is not None:
-        raise Damaged(f"{wrong} is not the published file (another sha256): remove it, or put the right one there")
-    return None
-
-
-def fetch(url: str, name: str, sha256: str, hint: str) -> bytes:
-    """The unpacked content at `url`, kept as `name` in the cache.
-
-    An interrupted download goes on where it stopped. sha256: of the unpacked content. Raises NotFound with `hint` where
-    the address cannot be reached, Damaged where something else came, Storage where the cache cannot be written.
-    """
-    target = cache_dir() / "downloads" / name
-    with contextlib.suppress(Damaged):
-        found = find([target], sha256)
-        if found is not None:
-            return found
-    part = target.with_name(target.name + ".part")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise Storage(
-            f"cannot write {target.parent}: {error.strerror}: set GENLOOM_CACHE to a writable folder"
-        ) from None
-    for _ in (0, 1):  # a part that does not belong to this file is thrown away once
-        _download(url, part, hint)
-        with contextlib.suppress(Damaged):
-            content = find([part], sha256)
-            if content is not None:
-                os.replace(part, target)
-                return content
-        part.unlink(missing_ok=True)
-    raise Damaged(f"what {url} sends is not the published file (another sha256): {hint}")
-
-
-def _download(url: str, part: Path, hint: str) -> None:
-    """Appends to `part` what is missing of `url`."""
-    have = part.stat().st_size if part.exists() else 0
-    request = urllib.request.Request(
-        url, headers={"User-Agent": "genloom", **({"Range": f"bytes={have}-"} if have else {})}
-    )
-    try:
-        with (
-            urllib.request.urlopen(request, timeout=30) as answer,
-            open(part, "ab" if have and answer.status == 206 else "wb") as file,
-        ):
-            while chunk := answer.read(_CHUNK):
-                _write(file, chunk, part)
-    except urllib.error.HTTPError as error:
-        if error.code == 416:  # nothing is missing; the check of the content decides
-            return
-        raise NotFound(f"{url} answers {error.code} {error.reason}: {hint}") from None
-    except OSError as error:
-        raise NotFound(f"{url} cannot be reached ({getattr(error, 'reason', error)}): {hint}") from None
-
-
-def _write(file: object, chunk: bytes, part: Path) -> None:
-    try:
-        file.write(chunk)  # type: ignore[attr-defined]
-    except OSError as error:
-        raise Storage(f"cannot write {part}: {error.strerror}: make room or set GENLOOM_CACHE") from None

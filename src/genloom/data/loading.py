@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from genloom.data.arrays import load_array_file
-from genloom.data.builtin import BUILT_IN
 from genloom.data.dataset import Card, Dataset, ImageSplit
 from genloom.data.folder import ENDINGS as PICTURES
 from genloom.data.folder import load_folder
 from genloom.data.listing import of_files, scan
 from genloom.data.options import DataOptions
+from genloom.data.sets.registry import ENTRIES, cards, load_set
 from genloom.data.texts import ENDINGS as TEXTS
 from genloom.data.texts import load_texts, text_files
 from genloom.errors import BadData, BadValue, NotFound, nearest, unknown
@@ -22,7 +22,7 @@ ARRAYS = frozenset((".npy", ".npz"))
 
 def catalogue() -> dict[str, Card]:
     """The cards of all built-in data sets, by name."""
-    return {name: entry.card for name, entry in BUILT_IN.items()}
+    return cards()
 
 
 def load(options: DataOptions) -> Dataset:
@@ -32,9 +32,8 @@ def load(options: DataOptions) -> Dataset:
     """
     if options.limit is not None and options.limit < 1:
         raise BadValue(f"--data.limit is a number of training items, 1 or more, got {options.limit}")
-    if options.source in BUILT_IN:
-        entry = BUILT_IN[options.source]
-        return entry.load(options, entry.card)
+    if options.source in ENTRIES:
+        return load_set(options)
     path = Path(options.source).expanduser()
     if not options.source or not path.exists():
         raise _missing(options.source, path)
@@ -68,9 +67,9 @@ def _missing(source: str, path: Path) -> NotFound:
     if os.sep not in source and not path.suffix:
         near = [p.name for p in _beside(path)]
         if hit := nearest(source, near, 1):
-            known = unknown("data set", source, BUILT_IN, see="genloom data list")
+            known = unknown("data set", source, ENTRIES, see="genloom data list")
             return NotFound(f"{known}; there is a ./{hit[0]} here")
-        return unknown("data set", source, BUILT_IN, see="genloom data list")
+        return unknown("data set", source, ENTRIES, see="genloom data list")
     near = nearest(path.name, [p.name for p in _beside(path)], 1)
     if near:
         return NotFound(f"there is no {source}: did you mean {path.parent / near[0]}?")

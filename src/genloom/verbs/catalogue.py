@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from genloom.errors import GenloomError
+from genloom.errors import BadValue, GenloomError
 from genloom.verbs.places import check_out
 from genloom.verbs.results import Facts, Picture, Table, size_text
 from genloom.verbs.sample import AnyRun, find_run
@@ -68,9 +68,20 @@ def run(run: AnyRun, runs: str | Path = "runs") -> Facts:
         ("preview", str(previews[-1]) if previews else None),
         ("peak memory", size_text(cost["peak_memory_bytes"]) if "peak_memory_bytes" in cost else None),
     ]
-    data = {"run": str(found.path), "config": config, "status": status, "last": last}
+    health = found.health()
+    data = {"run": str(found.path), "config": config, "status": status, "last": last, "health": health}
     shown = tuple((k, v) for k, v in facts if v not in (None, ""))
-    return Facts(str(found.path), shown, data, picture=previews[-1].read_bytes() if previews else None)
+    picture = previews[-1].read_bytes() if previews else None
+    return Facts(str(found.path), shown, data, _ailments(health), picture)
+
+
+def _ailments(health: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """What ails or ailed a run, three lines each."""
+    notes: list[str] = []
+    for f in health:
+        when = f"since step {f['step']:,}" if f["until"] is None else f"from step {f['step']:,} to {f['until']:,}"
+        notes += ["", f"{f['name']} ({f['level']}, {when}): {f['seen']}", f"  {f['likely']}", f"  what to do: {f['advice']}"]
+    return tuple(notes)
 
 
 def recipes(recipe: str | None = None, size: str | None = None) -> Table:
@@ -110,13 +121,18 @@ def data(
 
     out: writes a grid of 64 of its images there. overrides, fields: options of the data, by name (size=64).
     """
-    from genloom import data as sets
-
     if data is None:
-        cards = sets.catalogue()
-        rows = tuple((name, c.modality, c.items, c.licence, c.source) for name, c in cards.items())
-        note = "Or your own: a folder of images (sub-folders are classes), a .npy or .npz array, a text file."
-        return Table("data", ("name", "modality", "items", "licence", "where"), rows, ("", note))
+        from genloom.data.sets.common import state
+        from genloom.data.sets.registry import ENTRIES
+
+        found = ((name, e.card, state(e)) for name, e in ENTRIES.items())
+        rows = tuple((name, card.modality, state_, card.items, card.licence) for name, card, state_ in found)
+        notes = (
+            "",
+            "Recipes learn images and texts. `genloom data show NAME` tells more, `genloom data fetch NAME` gets one.",
+            "Or your own: a folder of images (sub-folders are classes), a .npy or .npz array, a text file.",
+        )
+        return Table("data", ("name", "modality", "here", "items", "licence"), rows, notes)
     place = None if out is None else check_out(out, "image", folder=False)
     return _show(os.fspath(data), place, strict, {**(overrides or {}), **fields})
 
@@ -137,6 +153,8 @@ def _show(source: str, place: Path | None, strict: bool, values: Mapping[str, An
     from genloom.engine.preview import item_field
     from genloom.modalities import image, text
 
+    if about := _about_set(source, place):
+        return about
     found = sets.load(data_options(source, {**values, **({"strict": True} if strict else {})}))
     name, modality = item_field(found.spec)
     facts: list[tuple[str, Any]] = [
@@ -163,6 +181,36 @@ def _show(source: str, place: Path | None, strict: bool, values: Mapping[str, An
     data = {"data": found.name, "digest": found.digest, "items": counts, "notes": list(found.notes)}
     data |= {"spec": {k: vars(f) for k, f in found.spec.items()}, "card": vars(found.card)}
     return Facts(found.name, tuple(facts), data, ("", *notes) if notes else (), png)
+
+
+def _about_set(source: str, place: Path | None) -> Facts | None:
+    """The card and the files of a set that recipes cannot learn, or that is not here and asks to be fetched."""
+    from genloom.data.fetch import manifest
+    from genloom.data.sets.common import asks, download_size, mega
+    from genloom.data.sets.registry import ENTRIES
+
+    entry = ENTRIES.get(source)
+    here = None if entry is None else manifest.present(entry)
+    if entry is None or (entry.load and (here or place or not asks(entry))):
+        return None
+    card, files = entry.card, (manifest.read(source) or {}).get("files", ())
+    if place is not None:
+        raise BadValue(f"{source} holds {card.modality}, of which there is no grid to draw: leave out --out")
+    named = [f"{f['name']} ({f['size']:,} bytes)" for f in files[:6]] or [part.name for part in entry.files]
+    facts = {
+        "title": card.title,
+        "holds": f"{card.modality}: {card.items}",
+        "files": "; ".join(named) + ("; ..." if len(files) > len(named) else ""),
+        "size": f"{len(files):,} files, {mega(entry.size)}" if files else f"{mega(entry.size)}",
+        "folder": str(here) if here else f"not here: `genloom data fetch {source}` ({mega(download_size(entry))})",
+        "source": card.source,
+        "licence": card.licence,
+        "terms": entry.restricted,
+    }
+    data = {"data": source, "card": vars(card), "folder": str(here) if here else None, "files": list(files)}
+    shown = tuple((name, value) for name, value in facts.items() if value)
+    learnt = () if entry.load else ("", f"genloom's recipes learn images and text so far, not {card.modality}.")
+    return Facts(source, shown, data, learnt)
 
 
 def _describe(field: Any) -> str:

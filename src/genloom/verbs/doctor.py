@@ -130,21 +130,14 @@ def _torchvision(torch_version: str) -> str:
 
 
 def _data_found() -> dict[str, str]:
-    """Where data sets that are not carried by the installation were found."""
-    from genloom.data.builtin import FASHION_DEBIAN, FASHION_FILES
-    from genloom.data.cache import cache_dir, data_dir
+    """Which data sets that are not carried by the installation are here."""
+    from genloom.data.fetch.manifest import present
+    from genloom.data.sets.registry import ENTRIES
 
-    root, found = data_dir(), {"GENLOOM_DATA": os.environ.get("GENLOOM_DATA", "not set")}
-    folders = [*([root / "fashion-mnist"] if root else []), FASHION_DEBIAN]
-    first = next(iter(FASHION_FILES))
-    places = [f for f in folders if (f / first).exists() or (f / f"{first}.gz").exists()]
-    downloads = cache_dir() / "downloads"
-    if (downloads / f"fashion-{first}.gz").exists():
-        places.append(downloads)
-    found["fashion-mnist"] = str(places[0]) if places else "not here; fetched from its official address when asked for"
-    texts = [
-        p for p in (root / "text" / "tinyshakespeare.txt" if root else None, downloads / "tinyshakespeare.txt") if p
-    ]
-    here = [p for p in texts if p.exists()]
-    found["tinyshakespeare"] = str(here[0]) if here else "not here; fetched from its official address when asked for"
-    return found
+    fetched = [name for name, entry in ENTRIES.items() if entry.files]
+    here = [name for name in fetched if present(ENTRIES[name])]
+    return {
+        "GENLOOM_DATA": os.environ.get("GENLOOM_DATA", "not set"),
+        "data sets here": ", ".join(here) or "none but those that come with genloom",
+        "more": f"{len(fetched) - len(here)} others can be fetched (see `genloom data fetch`)",
+    }

@@ -1,25 +1,19 @@
-"""Data sets by name: fixed splits, the same every time, fast batches, and downloads that can be trusted."""
+"""Data sets that come with the installation: fixed splits, the same every time, fast batches."""
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import os
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
 from genloom.core import Step
-from genloom.data import DataOptions, Dataset, augment, catalogue, describe, load
-from genloom.data import builtin as builtin_module
-from genloom.data.cache import fetch
+from genloom.data import DataOptions, Dataset, augment, describe, load
 from genloom.data.dataset import ImageSplit
-from genloom.errors import BadData, BadValue, Damaged, NotFound
+from genloom.data.sets.stdlib import stdlib_files
+from genloom.errors import BadData, BadValue, NotFound
 from genloom.modalities.image import to_float
 
 
@@ -113,7 +107,7 @@ def test_python_sources_become_windows(stdlib: Dataset) -> None:
 
 def test_only_the_librarys_own_source_is_read(stdlib: Dataset) -> None:
     root = Path(os.__file__).parent
-    names = {f.relative_to(root).as_posix() for f in builtin_module.stdlib_files(root)}
+    names = {f.relative_to(root).as_posix() for f in stdlib_files(root)}
     assert "os.py" in names
     assert not [n for n in names if "site-packages" in n or "/test/" in n or n.startswith("_sysconfigdata")]
 
@@ -135,11 +129,7 @@ def test_bad_options_are_refused_in_one_line() -> None:
         assert "\n" not in str(caught.value)
 
 
-def test_cards_and_descriptions_are_complete(stdlib: Dataset) -> None:
-    for name, card in catalogue().items():
-        assert all((card.title, card.source, card.licence, card.items)), name
-        assert card.citation.startswith("@"), name
-        assert card.modality in ("image", "text")
+def test_descriptions_are_complete(stdlib: Dataset) -> None:
     said = describe(stdlib)
     assert said["items"]["train"] == stdlib.train.items
     assert said["fields"]["text"]["vocabulary"] == stdlib.spec["text"].vocabulary
@@ -162,98 +152,3 @@ def test_flip_mirrors_about_half_and_only_by_the_steps_draws() -> None:
     assert torch.equal(flipped(1), flipped(1))
     assert not torch.equal(flipped(1), flipped(2))
     assert augment(batch, data.spec, DataOptions(source="digits"), Step(seed=1)) is batch
-
-
-def write_fashion(folder: Path) -> dict[str, str]:
-    """Four small files in the format of Fashion-MNIST; their sha256 by name."""
-    folder.mkdir(parents=True)
-    out = {}
-    for prefix, n in (("train", 60_000), ("t10k", 10_000)):
-        images = bytes(16) + np.tile(np.arange(49, dtype=np.uint8).repeat(16), n).tobytes()
-        labels = bytes(8) + (np.arange(n) % 10).astype(np.uint8).tobytes()
-        for name, content in ((f"{prefix}-images-idx3-ubyte", images), (f"{prefix}-labels-idx1-ubyte", labels)):
-            (folder / f"{name}.gz").write_bytes(gzip.compress(content, 1))
-            out[name] = hashlib.sha256(content).hexdigest()
-    return out
-
-
-def test_fashion_is_read_from_the_data_folder_and_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    hashes = write_fashion(tmp_path / "fashion-mnist")
-    monkeypatch.setenv("GENLOOM_DATA", str(tmp_path))
-    monkeypatch.setattr(builtin_module, "FASHION_DEBIAN", tmp_path / "none")
-    with pytest.raises(Damaged, match="not the published file"):
-        load(DataOptions(source="fashion-mnist"))
-    monkeypatch.setattr(builtin_module, "FASHION_FILES", hashes)
-    data = load(DataOptions(source="fashion-mnist"))
-    assert [len(s) for s in (data.train, data.validation, data.test)] == [55_000, 5_000, 10_000]
-    assert data.spec["label"].classes[0] == "T-shirt/top"
-    assert data.train.batch(torch.tensor([12]))["label"].item() == 2
-    whole = load(DataOptions(source="fashion-mnist", validation="test"))
-    assert len(whole.train) == 60_000
-
-
-def test_shakespeare_is_cut_at_nine_tenths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    text = "To be, or not to be.\n" * 100
-    (tmp_path / "text").mkdir()
-    (tmp_path / "text" / "tinyshakespeare.txt").write_text(text)
-    monkeypatch.setenv("GENLOOM_DATA", str(tmp_path))
-    monkeypatch.setattr(builtin_module, "SHAKESPEARE_SHA256", hashlib.sha256(text.encode()).hexdigest())
-    data = load(DataOptions(source="tinyshakespeare", context=16))
-    assert len(data.train) == 1890 - 15
-    assert len(data.validation) == len(data.test) == 210 - 15
-
-
-CONTENT = bytes(range(256)) * 4000
-
-
-class Server(BaseHTTPRequestHandler):
-    asked: list[str] = []
-
-    def do_GET(self) -> None:
-        wanted = self.headers.get("Range", "")
-        self.asked.append(wanted)
-        if self.path != "/file":
-            self.send_error(404)
-            return
-        start = int(wanted[6:-1]) if wanted else 0
-        self.send_response(206 if wanted else 200)
-        self.send_header("Content-Length", str(len(CONTENT) - start))
-        self.end_headers()
-        self.wfile.write(CONTENT[start:])
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Says nothing."""
-
-
-@pytest.fixture
-def address() -> Iterator[str]:
-    Server.asked.clear()
-    server = HTTPServer(("127.0.0.1", 0), Server)
-    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-
-
-def test_an_interrupted_download_goes_on_where_it_stopped(address: str, own_cache: Path) -> None:
-    good = hashlib.sha256(CONTENT).hexdigest()
-    part = own_cache / "downloads" / "x.part"
-    part.parent.mkdir()
-    part.write_bytes(CONTENT[:1000])
-    assert fetch(f"{address}/file", "x", good, "hint") == CONTENT
-    assert Server.asked == ["bytes=1000-"]
-    assert fetch(f"{address}/gone", "x", good, "hint") == CONTENT  # from the cache
-    assert [p.name for p in part.parent.iterdir()] == ["x"]
-    part.write_bytes(b"something else")  # and a wrong beginning is thrown away
-    (own_cache / "downloads" / "x").unlink()
-    assert fetch(f"{address}/file", "x", good, "hint") == CONTENT
-
-
-def test_downloads_that_fail_leave_nothing_and_say_what_to_do(address: str, own_cache: Path) -> None:
-    with pytest.raises(NotFound, match=r"404.*install it"):
-        fetch(f"{address}/other", "x", "0" * 64, "install it")
-    with pytest.raises(NotFound, match=r"cannot be reached.*install it"):
-        fetch("http://127.0.0.1:9/file", "x", "0" * 64, "install it")
-    with pytest.raises(Damaged, match="another sha256"):
-        fetch(f"{address}/file", "x", "0" * 64, "install it")
-    assert not list((own_cache / "downloads").iterdir())
