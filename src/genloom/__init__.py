@@ -37,6 +37,8 @@ _PACKAGES = {  # verbs that share their name with a package, and where they are:
     "report": "verbs.report",
 }
 
+_INSIDE = {"data": {"report": "verbs.inspect", "split": "verbs.inspect"}}  # verbs that belong to a package
+
 __all__ = ["__version__", *_VERBS, *_PACKAGES]
 
 
@@ -46,6 +48,13 @@ class _Callable(ModuleType):
     def __call__(self, *args: Any, **keywords: Any) -> Any:
         name = self.__name__.rpartition(".")[2]
         return getattr(import_module(f"genloom.{_PACKAGES[name]}"), name)(*args, **keywords)
+
+    def __getattr__(self, name: str) -> Any:
+        """genloom.data.report, asked for when the package itself has nothing of that name."""
+        module = _INSIDE.get(self.__name__.rpartition(".")[2], {}).get(name)
+        if module is None:
+            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f"genloom.{module}"), name)
 
 
 class _Genloom(ModuleType):

@@ -104,6 +104,18 @@ def data_fetch(parsed: Parsed) -> Any:
     return fetch(parsed.words, **_given(parsed, "yes", "verify", "remove"), quiet=parsed.on("json"))
 
 
+def data_report(parsed: Parsed) -> Any:
+    from genloom.verbs.inspect import report
+
+    return report(parsed.words[0], **_given(parsed, "out", "limit", "fail_on"))
+
+
+def data_split(parsed: Parsed) -> Any:
+    from genloom.verbs.inspect import split
+
+    return split(parsed.words[0], **_given(parsed, "by", "shares", "folds", "group", "seed", "out"))
+
+
 def doctor(parsed: Parsed) -> Any:
     from genloom.verbs.doctor import doctor
 
@@ -135,6 +147,8 @@ COMMANDS: dict[str, Callable[[Parsed], Any]] = {
     "data list": data_list,
     "data show": data_show,
     "data fetch": data_fetch,
+    "data report": data_report,
+    "data split": data_split,
     "doctor": doctor,
     "cite": cite,
     "demo": demo,

