@@ -28,8 +28,8 @@ def figure(key: str, name: str, value: float, n: int = 4321, **protocol: object)
             "protocol": protocol, "citation": "", "better": "lower"}  # fmt: skip
 
 
-def picture(seed: int = 0, side: int = 64) -> Image.Image:
-    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (side, side), dtype=np.uint8))
+def picture(seed: int = 0, width: int = 64, height: int = 0) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (height or width, width), dtype=np.uint8))
 
 
 def run(**changes: object) -> ReportRun:
@@ -152,9 +152,17 @@ def four_runs() -> Report:
     ]
     names = ("0001-vae", "0002-r3gan", "0003-flow", "0004-vae-mlp")
     runs = [
-        run(name=name, rows=[*rows, {"step": 300, "seconds": 300.0, "monitor": 0.3 + i}], samples=picture(i, 256),
-            real=picture(i + 9, 256), neighbours=picture(i, 128), walks=picture(i, 200), map=picture(i, 200),
-            path=picture(i, 200), health=AILING if i == 1 else ())
+        run(
+            name=name,
+            rows=[*rows, {"step": 300, "seconds": 300.0, "monitor": 0.3 + i}],
+            samples=picture(i, 256),
+            real=picture(i + 9, 256),
+            neighbours=picture(i, 360, 60),
+            walks=picture(i, 300, 180),
+            map=picture(i, 200),
+            path=picture(i, 300, 120),
+            health=AILING if i == 1 else (),
+        )
         for i, name in enumerate(names)
-    ]  # fmt: skip
+    ]
     return report(*runs)

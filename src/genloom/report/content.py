@@ -16,8 +16,8 @@ class Finding:
     """Something that ails a run, or is worth knowing of it.
 
     name: short and fixed ("overfitting"); seen: what was measured, with figures; likely: what it probably means;
-    advice: what to do. level: "note", "warning" or "serious"; step: when it was first seen, None for the whole run; until: the step at which it
-    was gone, None where it is still there.
+    advice: what to do. level: "note", "warning" or "serious"; step: when it was first seen, None for the whole run;
+    until: the step at which it was gone, None where it is still there.
     """
 
     name: str

@@ -67,13 +67,23 @@ def distances(runs: Sequence[ReportRun]) -> list[Markup]:
 
 
 def protocol(run: ReportRun) -> list[tuple[Mapping[str, Any], str]]:
-    """Each figure with what its value depends on, in one line."""
-    out = []
+    """Each figure with what its value depends on, in one line; of its kind's next ones, what differs from the first."""
+    out: list[tuple[Mapping[str, Any], str]] = []
+    first: tuple[str, dict[str, str]] = ("", {})
     for result in run.evaluation.get("results", ()):
         facts = {
-            k: v for k, v in result.get("protocol", {}).items() if v is not None and k not in ("class", "features")
+            k.replace("_", " "): _fact(v)
+            for k, v in result.get("protocol", {}).items()
+            if v is not None and k not in ("class", "features")
         }
-        out.append((result, ", ".join(f"{k.replace('_', ' ')} {_fact(v)}" for k, v in facts.items())))
+        kind, colon, _ = result["key"].partition(":")
+        told = facts
+        if colon and kind == first[0] and facts.keys() == first[1].keys():
+            told = {k: v for k, v in facts.items() if v != first[1][k]}
+        else:
+            first = (kind, facts)
+        words = [f"{k} {v}" for k, v in told.items()]
+        out.append((result, ", ".join([*([] if told is facts else ["as above"]), *words])))
     return out
 
 
@@ -94,7 +104,8 @@ def board(comparison: Comparison) -> dict[str, Any]:
     return {
         "rows": [(s, s.figures.get(comparison.key), listed(s.tied)) for s in standings],
         "others": [(key, *comparison.labels[key]) for key in keys],
-        "charts": [chart for chart in (_rungs(comparison), _time(comparison), _corner(comparison)) if chart],
+        "charts": [chart for chart in (_rungs(comparison), _time(comparison)) if chart],
+        "corner": _corner(comparison),
         "blind": comparison.blind if _relative(comparison.blind) else "",
     }
 

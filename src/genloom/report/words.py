@@ -73,21 +73,20 @@ def leads(comparison: Comparison, data: str = "") -> str:
 
 
 def _verdict(comparison: Comparison, first: Standing, rest: Sequence[Standing], figure: Estimate) -> str:
-    floor = f"; real data score {number(comparison.floor)}" if comparison.floor is not None else ""
-    better = f"{comparison.better} is better"
-    said = f"{comparison.name} {estimate(figure)}{floor} ({better})"
+    floor = f" and real data score {number(comparison.floor)}" if comparison.floor is not None else ""
+    said = f"{comparison.name} {estimate(figure)}, where {comparison.better} is better{floor}"
     if not rest:
-        return f"{first.name} stands alone: {said}."
+        return f"{first.name} stands alone with {said}."
     second = rest[0].figures.get(comparison.key)
     if second is None:
-        return f"{first.name} leads: {said}. {rest[0].name}, the next, was not measured."
-    behind = f"{rest[0].name}, the next, reaches {estimate(second)}{_apart(figure.value, second.value)}"
+        return f"{first.name} leads with {said}. The next, {rest[0].name}, was not measured."
+    behind = f"The next, {rest[0].name}, reaches {estimate(second)}{_apart(figure.value, second.value)}"
     alike = [s.name for s in rest if s.name in first.tied]
     if alike:
         lead = f"{first.name} has the best mean, but its lead over {listed(alike)} is not significant"
-        return f"{lead}: {said}; {behind}."
-    sure = " The difference is significant." if comparison.test else " Whether that is more than chance was not tested."
-    return f"{first.name} leads: {said}; {behind}.{sure}"
+        return f"{lead}: it reaches {said}. {behind}."
+    sure = "the difference is significant" if comparison.test else "whether that is more than chance was not tested"
+    return f"{first.name} leads with {said}. {behind}: {sure}."
 
 
 def _apart(best: float, next_: float) -> str:

@@ -79,6 +79,7 @@ def render(report: Report) -> str:
         protocol=report.protocol or PROTOCOL,
         distances=[] if report.comparison else views.distances(report.runs),
         board=views.board(report.comparison) if report.comparison else None,
+        real=next((run.real for run in report.runs if run.real), None),
         shown={
             "fd": any(r.result("fd") for r in report.runs),
             "precision": any(r.result("precision") or r.result("recall") for r in report.runs),

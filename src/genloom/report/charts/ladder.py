@@ -91,8 +91,7 @@ def _rung(i: int, row: Rung, name: str, y: float, left: float, at: Place) -> str
         parts += [rule(end, end, y - 5, y + 5, f"whisker c{colour}") for end in (low, high)]
         rightmost = max(rightmost, high)
     for value in row.values if len(row.values) > 1 else ():
-        parts.append(f'<circle class="seed c{colour}" cx="{plain(at(value))}" cy="{plain(y)}" r="2.6"/>')
-        rightmost = max(rightmost, at(value))
+        parts.append(f'<circle class="seed c{colour}" cx="{plain(at(value))}" cy="{plain(y + 10)}" r="2"/>')
     tip = told(
         row.name,
         number(float(row.value)),
