@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
+import pytest
 import torch
 
-from genloom.engine.order import Order
+from genloom.engine.order import Order, permuted
 
 
 def deal(order: Order, plays: int) -> list[list[int]]:
@@ -52,3 +54,33 @@ def test_a_batch_larger_than_the_data_wraps_around() -> None:
     flat = Order(3, 3, 8, 0, "p", False).indices(0)
     assert len(flat) == 8
     assert set(flat.tolist()) == {0, 1, 2}
+
+
+def test_a_permutation_that_is_computed_holds_every_item_once_and_looks_like_chance() -> None:
+    for n in (1, 2, 3, 1000, 4097):
+        assert sorted(permuted(np.arange(n), n, 5).tolist()) == list(range(n)), n
+    n = 100_000
+    one, other = permuted(np.arange(n), n, 1), permuted(np.arange(n), n, 2)
+    assert (one == other).sum() < 10
+    assert (one == np.arange(n)).sum() < 10
+    assert abs(np.corrcoef(one[:-1], one[1:])[0, 1]) < 0.02
+    assert abs(np.corrcoef(one, np.arange(n))[0, 1]) < 0.02
+    # in batches of 100 the number from the first tenth is binomial: mean 10, variance 9
+    hits = (one < n // 10).reshape(-1, 100).sum(1)
+    assert 8 < hits.var() < 10
+    steps = np.bincount(np.diff(one) % 7, minlength=7)
+    assert np.abs(steps - n / 7).max() < 5 * (n / 7) ** 0.5
+
+
+@pytest.mark.parametrize("keep_last", [True, False])
+def test_a_large_set_is_dealt_like_a_small_one(monkeypatch: pytest.MonkeyPatch, keep_last: bool) -> None:
+    monkeypatch.setattr("genloom.engine.order.LARGE", 10)
+    monkeypatch.setattr("genloom.engine.order._AHEAD", 25)
+    order = Order(103, 103, 10, 7, "only", keep_last)
+    drawn = [order.indices(play) for play in range(22)]
+    first = torch.cat(drawn)[:103]
+    assert sorted(first.tolist()) == list(range(103))
+    assert not torch.equal(first, torch.cat(drawn)[103:206])
+    assert len(order._permutation) <= 25
+    again = Order(103, 103, 10, 7, "only", keep_last)
+    assert all(torch.equal(again.indices(play), drawn[play]) for play in (21, 3, 10))

@@ -168,6 +168,18 @@ def test_the_cache_is_used_and_a_damaged_file_is_replaced(tmp_path: Path, monkey
     assert len(calls) == 3
 
 
+def test_of_many_items_some_are_embedded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GENLOOM_CACHE", str(tmp_path / "cache"))
+    quick(monkeypatch)
+    data = ToySet(Toy(40), Toy(30, seed=1))
+    net = store.extractor_for(data)
+    whole = store.split_features(net, data, "test")
+    monkeypatch.setattr(store, "MOST", 7)
+    some = store.split_features(net, data, "test")  # what lies in the cache is of all 30, and is not taken for these
+    assert some.shape == (7, 64)
+    assert torch.allclose(some, whole[store.featured(data.test)], atol=1e-4)
+
+
 def test_without_a_place_to_write_everything_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("GENLOOM_CACHE", str(tmp_path / "file" / "cache"))
