@@ -6,6 +6,7 @@ import hashlib
 import os
 import stat
 import threading
+import time
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -36,6 +37,7 @@ class Server:
     cuts: int = 0  # how many answers break off
     codes: list[int] = field(default_factory=list)  # answers to give first
     kinds: dict[str, str] = field(default_factory=dict)
+    delay: float = 0.0  # seconds before each answer
     sent: int = 0
     asked: list[tuple[str, str | None, dict[str, str]]] = field(default_factory=list)
     address: str = ""
@@ -62,6 +64,7 @@ class Server:
     def answer(self, request: Any) -> None:
         wanted = request.headers.get("Range")
         self.asked.append((request.path, wanted, dict(request.headers)))
+        time.sleep(self.delay)
         content = self.files.get(request.path)
         if self.codes or content is None:
             request.send_error(self.codes.pop(0) if self.codes else 404)

@@ -131,10 +131,11 @@ def test_an_index_with_credentials_is_read_as_pip_would(
     server: Server, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     server.files = {f"/files/{WHEEL}": wheel(), "/files/sample-data-1.2.0.tar.gz": SDIST}
+    base = server.address if kind == "json" else "../.."  # links of both kinds occur
     files = [
-        {"filename": "sample-data-1.2.0.tar.gz", "url": "../../files/sample-data-1.2.0.tar.gz", "hashes": {}},
-        {"filename": WHEEL, "url": f"../../files/{WHEEL}", "hashes": {"sha256": sha(wheel())}},
-        {"filename": "sample_data-9-py3-none-any.whl", "url": "../../files/none.whl", "hashes": {}},
+        {"filename": "sample-data-1.2.0.tar.gz", "url": f"{base}/files/sample-data-1.2.0.tar.gz", "hashes": {}},
+        {"filename": WHEEL, "url": f"{base}/files/{WHEEL}", "hashes": {"sha256": sha(wheel())}},
+        {"filename": "sample_data-9-py3-none-any.whl", "url": f"{base}/files/none.whl", "hashes": {}},
     ]
     page = "".join(f'<a data-x href="{f["url"]}#sha256={f["hashes"].get("sha256", "")}">f</a>' for f in files)
     server.files["/simple/sample-data/"] = json.dumps({"files": files}).encode() if kind == "json" else page.encode()

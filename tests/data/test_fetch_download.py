@@ -48,6 +48,17 @@ def test_a_broken_download_asks_only_for_the_rest(server: Server, tmp_path: Path
     assert len(server.asked) == 2
 
 
+def test_a_line_that_breaks_often_gets_there_as_long_as_something_arrives(server: Server, tmp_path: Path) -> None:
+    server.cut, server.cuts = len(CONTENT) // 5, 4
+    assert download(f"{server.address}/f", tmp_path / "x", Quiet(), sha256=GOOD).read_bytes() == CONTENT
+    assert server.sent == len(CONTENT)
+    server.cut, server.cuts = 0, 9
+    server.asked.clear()
+    with pytest.raises(Failed, match="broke off"):
+        download(f"{server.address}/f", tmp_path / "y", Quiet(), sha256=GOOD)
+    assert len(server.asked) == 2
+
+
 def test_a_killed_fetch_goes_on_in_another_process(server: Server, tmp_path: Path) -> None:
     """SIGKILL at half: the next process asks for the rest and nothing else."""
     program = (
@@ -88,7 +99,9 @@ def test_a_beginning_of_another_file_is_thrown_away(server: Server, tmp_path: Pa
     _interrupt(server, tmp_path)
     assert (tmp_path / "x.part").read_bytes() == CONTENT[::-1][:1000]
     server.files["/f"] = CONTENT
+    server.asked.clear()
     assert download(f"{server.address}/f", tmp_path / "x", Quiet(), sha256=GOOD).read_bytes() == CONTENT
+    assert [asked[1] for asked in server.asked] == (["bytes=1000-"] if etags else ["bytes=1000-", None])
 
 
 def _interrupt(server: Server, folder: Path) -> None:

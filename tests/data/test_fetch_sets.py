@@ -132,6 +132,31 @@ def test_an_archive_gives_many_files_from_any_of_its_packages(
     assert manifest.read("try")["sources"]["pictures"] == "GENLOOM_DATA/pictures"  # type: ignore[index]
 
 
+def test_what_is_not_the_published_content_is_refused(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From a folder of one's own, too; and a package without a sha256 is judged by what it holds."""
+    monkeypatch.setenv("GENLOOM_DATA", str(tmp_path))
+    (tmp_path / "f.txt").write_bytes(DATA[::-1])
+    with pytest.raises(NotFound, match=r"GENLOOM_DATA/f\.txt: is not the published file"):
+        obtain(entry(file(Folder("f.txt"))))
+    (tmp_path / "f.txt").write_bytes(DATA * 2)
+    with pytest.raises(NotFound, match="larger than the published"):
+        obtain(entry(file(Folder("f.txt"))))
+    assert (tmp_path / "f.txt").read_bytes() == DATA * 2
+    server.files["/a.tgz"] = bundle({"a": b"changed"})
+    package = Package(Url(server.address + "/a.tgz"), None, {"*": ""})
+    with pytest.raises(NotFound, match="not the published ones"):
+        obtain(entry(Archive("a", (package,), contents_hash({"a": sha(b"right")}), count=1)))
+    (tmp_path / "secret").write_text("mine")
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "link").symlink_to(tmp_path / "secret")
+    linked = Archive("a", (Package(Folder("set"), None, {"*": ""}),), contents_hash({"link": sha(b"mine")}))
+    with pytest.raises(NotFound, match="a link that leads out"):
+        obtain(entry(linked))
+    assert list(set_folder("try").iterdir()) == []
+
+
 def test_a_hostile_archive_is_a_reason_and_leaves_nothing(server: Server, tmp_path: Path) -> None:
     server.files["/a.tgz"] = packed = bundle({"a/ok": b"1", "../../../../escaped": b"2"})
     part = Archive("bad", (Package(Url(server.address + "/a.tgz"), sha(packed), {"**": ""}),))
@@ -226,6 +251,7 @@ def test_two_processes_fetch_a_set_once(server: Server, own_cache: Path) -> None
         f"file = File('f.txt', '{sha(DATA)}', (Url('{server.address}/f'),), {len(DATA)})\n"
         "print(obtain(Entry('try', card, (file,))))\n"
     )
+    server.delay = 1.0  # longer than processes differ in starting
     running = [subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) for _ in range(3)]
     folders = {process.communicate(timeout=60)[0] for process in running}
     assert folders == {f"{own_cache}/data/try\n".encode()}

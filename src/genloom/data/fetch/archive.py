@@ -171,7 +171,7 @@ class _Extraction:
                 else:
                     content = archive.extractfile(info)
                     assert content is not None
-                    self._write(name, target, content, info.size)
+                    self._write(name, target, content)
         while counted.read(_CHUNK):  # to the end, so that the packing's checksum is compared
             pass
         if plain and counted.tail.strip(b"\0"):
@@ -225,21 +225,18 @@ class _Extraction:
                 shutil.copyfile(self._into / source, self._into / target)
             self.written[target] = self.written[source]
 
-    def _write(self, name: str, target: str, stream: Readable, size: int | None = None) -> None:
-        place, digest, count = self._into / target, hashlib.sha256(), 0
+    def _write(self, name: str, target: str, stream: Readable) -> None:
+        place, digest = self._into / target, hashlib.sha256()
         with storage(place):
             place.parent.mkdir(parents=True, exist_ok=True)
             file = open(place, "wb")  # noqa: SIM115
         with file:
             while chunk := stream.read(_CHUNK):
                 digest.update(chunk)
-                count += len(chunk)
                 with storage(place):
                     file.write(chunk)
             with storage(place):
                 file.flush()
-        if size is not None and count != size:
-            raise EOFError(f"{name} has {count:,} of {size:,} bytes")
         self.written[target] = digest.hexdigest()
         self._places[name] = target
 

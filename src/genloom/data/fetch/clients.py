@@ -9,7 +9,7 @@ import os
 import re
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from genloom.data.fetch.trouble import Failed
@@ -25,7 +25,6 @@ class Offer:
     filename: str
     sha256: str = ""
     cafile: str | None = None
-    headers: dict[str, str] = field(default_factory=dict, compare=False)
 
 
 def ask(command: Sequence[str], *, cwd: Path | None = None, seconds: float = ASKING) -> str:

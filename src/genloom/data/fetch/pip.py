@@ -34,7 +34,7 @@ _SDISTS = (".tar.gz", ".zip", ".tar.bz2", ".tgz", ".tar.xz")
 def client() -> list[str] | None:
     """The command that starts pip; None where there is none."""
     if importlib.util.find_spec("pip") is not None:
-        return [sys.executable, "-m", "pip"]
+        return [sys.executable, "-P", "-m", "pip"]  # -P: not a pip.py in the folder one happens to stand in
     found = shutil.which("pip3") or shutil.which("pip")
     return [found] if found else None
 
