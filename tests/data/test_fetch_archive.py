@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import io
 import lzma
+import shutil
 import stat
 import tarfile
 import zipfile
@@ -14,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from fetching import program
 
 from genloom.data.fetch.archive import Limits, Wanted, extract
 from genloom.errors import Damaged
@@ -241,3 +243,18 @@ def test_a_changed_byte_is_noticed(tmp_path: Path) -> None:
 def test_what_is_no_archive_is_damaged(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(Damaged):
         extract(put(tmp_path, content), ALL, tmp_path / "out")
+
+
+def test_a_deb_packed_with_zstd_is_opened_by_dpkg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    inner, path = tmp_path / "inner.tar", put(tmp_path, deb({"a": b"1"}, lambda _: b"zstd", ".zst"))
+    monkeypatch.setenv("PATH", str(tmp_path / "none"))
+    with pytest.raises(Damaged, match="needs dpkg-deb: install dpkg"):
+        extract(path, ALL, tmp_path / "out")
+    cat = shutil.which("cat", path="/usr/bin:/bin")
+    program(tmp_path / "bin", "dpkg-deb", f'[ "$1 $2" = "--fsys-tarfile {path}" ] && exec {cat} {inner}')
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    inner.write_bytes(tar({"a": b"1"}))
+    assert set(extract(path, ALL, tmp_path / "out")) == {"a"}
+    inner.write_bytes(tar({"a": b"1"})[:700])
+    with pytest.raises(Damaged, match="cut short"):
+        extract(path, ALL, tmp_path / "out")

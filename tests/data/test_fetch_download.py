@@ -122,6 +122,13 @@ def test_another_file_is_refused_and_forgotten(server: Server, tmp_path: Path) -
     assert len(server.asked) == 1
 
 
+def test_more_than_the_file_can_have_is_stopped(server: Server, tmp_path: Path) -> None:
+    server.files["/f"] = bytes(8_000_000)
+    with pytest.raises(Failed, match="more than the 1,000,000 bytes"):
+        download(f"{server.address}/f", tmp_path / "x", Quiet(), sha256=GOOD, limit=1_000_000)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_is_packed_is_checked_unpacked(server: Server, tmp_path: Path) -> None:
     server.files["/f.gz"] = packed = gzip.compress(CONTENT)
     path = download(f"{server.address}/f.gz", tmp_path / "x", Quiet(), sha256=GOOD, unpack=True)

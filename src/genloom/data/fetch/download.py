@@ -17,6 +17,7 @@ import urllib.parse
 import urllib.request
 import zlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,21 @@ class _Again(Exception):
     """A trouble that may pass."""
 
 
+@dataclass(frozen=True)
+class _Wanted:
+    """What is asked for, of whom, and what may come: the arguments of `download`."""
+
+    url: str
+    headers: Mapping[str, str]
+    cafile: str | None
+    label: str
+    limit: int
+
+
+class _TooMuch(Failed):
+    """What comes is another file."""
+
+
 def download(
     url: str,
     target: Path,
@@ -43,12 +59,13 @@ def download(
     headers: Mapping[str, str] | None = None,
     cafile: str | None = None,
     label: str = "",
+    limit: int = 0,
 ) -> Path:
     """`target`, holding the content of `url` (http, https or file). What arrived before is asked for no second time.
 
     sha256: of the content; with `unpack`, of what a gzip file holds. headers go to that host alone, not to where it
-    redirects. label: what the reporter calls it. Raises Failed where it cannot be had or is another file
-    than sha256 says, Storage where the disk is full or cannot be written.
+    redirects. label: what the reporter calls it. limit: bytes after which what comes cannot be the file. Raises Failed
+    where it cannot be had or is another file than sha256 says, Storage where the disk is full or cannot be written.
     """
     if target.exists() and (sha256 is None or hash_of(target, unpack) == sha256):
         return target
@@ -57,7 +74,7 @@ def download(
     part = target.with_name(target.name + ".part")
     for last in (False, True):
         resumed = part.exists()
-        _complete(url, part, report, headers or {}, cafile, label or target.name)
+        _complete(_Wanted(url, headers or {}, cafile, label or target.name, limit), part, report)
         if sha256 is None or hash_of(part, unpack) == sha256:
             with storage(target):
                 os.replace(part, target)
@@ -69,26 +86,27 @@ def download(
     raise Failed("sends another file than the published one (its sha256 differs)")
 
 
-def _complete(
-    url: str, part: Path, report: Reporter, headers: Mapping[str, str], cafile: str | None, label: str
-) -> None:
+def _complete(wanted: _Wanted, part: Path, report: Reporter) -> None:
     """Fills `part` up. After a trouble that may pass, tries again; once more for each try that brought something."""
-    if urllib.parse.urlsplit(url).scheme == "file":
-        _copy(url, part)
+    if urllib.parse.urlsplit(wanted.url).scheme == "file":
+        _copy(wanted.url, part)
         return
     need_network("it")
     tries = 2
     while True:
         before = part.stat().st_size if part.exists() else 0
         try:
-            return _transfer(url, part, report, headers, cafile, label)
+            return _transfer(wanted, part, report)
+        except _TooMuch:
+            _forget(part)
+            raise
         except _Again as error:
             tries -= 1
             if part.exists() and part.stat().st_size > before:
                 tries = max(tries, 1)
             if not tries:
                 raise Failed(str(error), refused=True) from None
-            report.note(f"{label}: {shown(str(error))}; trying again")
+            report.note(f"{wanted.label}: {shown(str(error))}; trying again")
             time.sleep(BACKOFF)
 
 
@@ -103,12 +121,10 @@ def _copy(url: str, part: Path) -> None:
         shutil.copyfile(place, part)
 
 
-def _transfer(
-    url: str, part: Path, report: Reporter, headers: Mapping[str, str], cafile: str | None, label: str
-) -> None:
+def _transfer(wanted: _Wanted, part: Path, report: Reporter) -> None:
     have = part.stat().st_size if part.exists() else 0
     before = _read_note(part)
-    if have and before.get("url") != bare(url):  # another source's beginning
+    if have and before.get("url") != bare(wanted.url):  # another source's beginning
         _forget(part)
         have, before = 0, {}
     asked = {"User-Agent": "genloom", "Accept-Encoding": "identity"}
@@ -117,7 +133,7 @@ def _transfer(
         if before.get("validator"):
             asked["If-Range"] = before["validator"]
     try:
-        with opened(url, asked, headers, cafile) as answer:
+        with opened(wanted.url, asked, wanted.headers, wanted.cafile) as answer:
             status, got = answer.status, answer.headers
             resumes = status == 206 and (got.get("Content-Range") or f"bytes {have}-").startswith(f"bytes {have}-")
             if status == 206 and not resumes:
@@ -130,8 +146,8 @@ def _transfer(
             tag = got.get("ETag") or ""
             validator = tag if tag and not tag.startswith("W/") else got.get("Last-Modified")
             with storage(part):
-                write_json(_note(part), {"url": bare(url), "validator": validator})
-            _receive(answer, part, have, total, report, label)
+                write_json(_note(part), {"url": bare(wanted.url), "validator": validator})
+            _receive(answer, wanted, part, have, total, report)
     except urllib.error.HTTPError as error:
         if error.code == 416:  # nothing is missing, or the beginning is too long: the check of the content decides
             return
@@ -149,7 +165,7 @@ def _transfer(
         raise Failed(str(error)) from None
 
 
-def _receive(answer: Any, part: Path, have: int, total: int | None, report: Reporter, label: str) -> None:
+def _receive(answer: Any, wanted: _Wanted, part: Path, have: int, total: int | None, report: Reporter) -> None:
     begin, done = time.monotonic(), have
     with storage(part):
         file = open(part, "ab" if have else "wb")  # noqa: SIM115
@@ -159,7 +175,9 @@ def _receive(answer: Any, part: Path, have: int, total: int | None, report: Repo
                 file.write(chunk)
                 file.flush()
             done += len(chunk)
-            report.moved(label, done, total, time.monotonic() - begin, done - have)
+            if wanted.limit and done > wanted.limit:
+                raise _TooMuch(f"sends more than the {wanted.limit:,} bytes that the file can have")
+            report.moved(wanted.label, done, total, time.monotonic() - begin, done - have)
     if total is not None and done < total:
         raise _Again(f"broke off after {done:,} of {total:,} bytes")
 

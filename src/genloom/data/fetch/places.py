@@ -80,7 +80,10 @@ def collect(
             raise Failed("is not installed, or does not hold the file")
         yield here
     elif isinstance(source, Url | Hub):
-        yield _get(_address(source), part.name, downloads, report, part.sha256, unpack=part.unpack is not None)
+        most = part.size + (1 << 20) if part.size else 0  # a gzip file of noise is a little larger
+        yield _get(
+            _address(source), part.name, downloads, report, part.sha256, unpack=part.unpack is not None, limit=most
+        )
     else:
         raise AssertionError(source)
 
@@ -175,6 +178,7 @@ def _get(
     wanted: str | None,
     cafile: str | None = None,
     unpack: bool = False,
+    limit: int = 0,
 ) -> Path:
     """Downloads to a name of its own by address, so that sources do not go on with each other's beginnings."""
     key = hashlib.sha256(bare(address).encode()).hexdigest()[:12]
@@ -184,7 +188,9 @@ def _get(
     if address.startswith(_hub()) and (token := os.environ.get("HF_TOKEN")):
         secret = {"Authorization": f"Bearer {token}"}
     target = downloads / f"{key}-{safe}"
-    return download(address, target, report, sha256=wanted, unpack=unpack, headers=secret, cafile=cafile, label=safe)
+    return download(
+        address, target, report, sha256=wanted, unpack=unpack, headers=secret, cafile=cafile, label=safe, limit=limit
+    )
 
 
 def _hub() -> str:
