@@ -79,7 +79,8 @@ class Setting:
     def faster(self, player: str | None = None) -> str:
         """A usual rate instead of one far too low."""
         path = self.optimizers.get(player or self.players[0])
-        return f"a higher learning rate, such as --{path}.lr 0.001" if path else "a higher learning rate"
+        usual = "0.001" if self.solo else "0.0002"
+        return f"a higher learning rate, such as --{path}.lr {usual}" if path else "a higher learning rate"
 
     def clip(self, player: str | None = None) -> str:
         """Clipping, where there is none."""
@@ -121,7 +122,7 @@ class Setting:
         """Against codes that say nothing."""
         beta = self.flags.get("config.beta")
         if isinstance(beta, float) and beta > 1:
-            return f"a lighter weight of the divergence: --config.beta {'1' if beta <= 10 else number(beta / 10)}"
+            return "a lighter weight of the divergence: --config.beta 1"
         return self.slower()
 
     def weaker(self, player: str, opponent: str) -> str:
@@ -155,8 +156,8 @@ class Setting:
 
 
 def number(value: float) -> str:
-    """A number to type: two digits, 0.0003 and 1e-05 alike."""
-    return f"{value:.2g}"
+    """A number to type, of two digits: 120, 0.0003, 1e-05."""
+    return f"{float(f'{value:.2g}'):g}"
 
 
 def flags_of(parts: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ weights are the same bit for bit. Its readings stand in metrics.jsonl ("watch/..
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -123,6 +124,7 @@ class Watch:
         self._variety: probes.Variety | None = None
         self._next = 0.0
         self._first = 0
+        self.fresh = True  # False where the first weights are another run's
 
     # -- life -------------------------------------------------------------------------------------------------------
 
@@ -139,9 +141,21 @@ class Watch:
         if not self.probes:
             self.purse.begun, self._first = now, step
             self.probes = self._plan()
-        if step == 0 and "watch/fresh" not in self.history:
-            share = probes.constant_share(self.dataset)
-            self.journal.row(0, {"seconds": round(now, 3), "watch/fresh": 1.0, "watch/constant_items": share})
+        if step == 0 and "watch/constant_items" not in self.history:
+            self._before_the_first(now)
+
+    def _before_the_first(self, now: float) -> None:
+        """What is measured once: the loss of the first weights, and whether the items hold anything."""
+        began = time.monotonic()
+        row = {"watch/fresh": 1.0} if self.fresh else {}
+        row["watch/constant_items"] = probes.constant_share(self.dataset)
+        if self.setting.solo:
+            with seeded(derive_seed(self.options.seed, "watch"), self.device):
+                found = next(p for p in self.probes if p.name.startswith("loss")).measure(32)
+            if math.isfinite(start := found.get(f"train/{self.setting.phase}", math.nan)):
+                row[f"watch/start/{self.setting.phase}"] = start
+        self.journal.row(0, {"seconds": round(now, 3), **row})
+        self.purse.spent += time.monotonic() - began
 
     def _plan(self) -> list[Probe]:
         """The checks that fit this model and data."""

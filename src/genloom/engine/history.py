@@ -48,6 +48,11 @@ class Series:
         at = next((i for i, s in enumerate(self.steps) if s >= step), len(self.steps))
         return Series(self.steps[at:], self.values[at:])
 
+    def until(self, step: float) -> Series:
+        """The part before a step."""
+        at = next((i for i, s in enumerate(self.steps) if s >= step), len(self.steps))
+        return Series(self.steps[:at], self.values[:at])
+
     def noise(self) -> float:
         """The standard deviation of one value around its trend, in which single jumps count for little: the median size
         of second differences (a steady slope has none), scaled so that it is right for independent normal noise.

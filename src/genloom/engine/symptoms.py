@@ -13,17 +13,21 @@ from collections.abc import Callable
 import numpy as np
 
 from genloom.engine.advice import Finding, Setting
-from genloom.engine.history import IN_A_ROW, History
+from genloom.engine.history import IN_A_ROW, History, Series
 from genloom.engine.symptoms_game import GAME
 from genloom.engine.symptoms_solo import SOLO
 
 Symptom = Callable[[History, Setting], Finding | None]
 
 
+ROOTS = ("frozen weights", "rate too low", "divergence")
+"""Findings from which others follow, of which nothing is said then."""
+
+
 def diagnose(h: History, s: Setting) -> list[Finding]:
-    """All that can be seen now. Where weights do not move, nothing is said of what follows from that."""
+    """All that can be seen now."""
     found = [f for symptom in COMMON if (f := symptom(h, s)) is not None]
-    if any(f.name in ("frozen weights", "rate too low") for f in found):
+    if any(f.name in ROOTS for f in found):
         return found
     return found + [f for symptom in (SOLO if s.solo else GAME) if (f := symptom(h, s)) is not None]
 
@@ -59,17 +63,23 @@ def constant_items(h: History, s: Setting) -> Finding | None:
 
 def frozen(h: History, s: Setting) -> Finding | None:
     """A player whose weights do not move, or so little that the run ends where it began."""
-    if not 0.1 < h.progress < 0.95:
+    if h.progress < 0.1:
         return None
+    end = 0.95 * h.step / h.progress  # at the very end a rate may be too low to change anything
     for player in s.players:
-        moved = h[f"watch/moved/{player}"]
+        moved = h[f"watch/moved/{player}"].until(end)
         if len(moved) < IN_A_ROW:
             continue
         if not moved.recent(IN_A_ROW).any():
-            return Finding(
-                "frozen weights", f"the weights of {player} have not changed for {IN_A_ROW} readings",
-                "nothing learns there: a rate of zero, or no gradient arrives", s.faster(player), "serious",
-            )  # fmt: skip
+            rate, gradient = h[f"rate/{player}"], h[f"gradient/{player}"]
+            if len(rate) and rate.last == 0:
+                likely, cure = "its learning rate is 0", s.faster(player)
+            elif len(gradient) and not gradient.recent(IN_A_ROW).any():
+                likely, cure = "no gradient reaches it", "look at its loss: something there cuts the gradient off"
+            else:
+                likely, cure = "its steps are too small to change a weight at all", s.faster(player)
+            seen = f"the weights of {player} have not changed for {IN_A_ROW} readings"
+            return Finding("frozen weights", seen, likely, cure, "serious")
         total = max(moved.values) * h.step / h.progress
         if total < 0.01:
             return Finding(
@@ -99,7 +109,7 @@ def average_stuck(h: History, s: Setting) -> Finding | None:
 def dead_units(h: History, s: Setting) -> Finding | None:
     """Rectifiers that let nothing through for any item."""
     dead = h["watch/dead_units"]
-    if len(dead) < IN_A_ROW or dead.recent(IN_A_ROW).min() < 0.95:
+    if len(dead) < IN_A_ROW or dead.recent(IN_A_ROW).min() < 0.97:
         return None
     return Finding(
         "dead units",
@@ -124,6 +134,40 @@ def exploding_activations(h: History, s: Setting) -> Finding | None:
     )
 
 
+def divergence(h: History, s: Setting) -> Finding | None:
+    """A loss beyond where it began, or on its way back there."""
+    for phase, player in s.phases:
+        loss, start = h[f"loss/{phase}"], h[f"watch/start/{phase}"]
+        began = start.last if len(start) else 0.0
+        if len(loss) < 6 or h.progress < 0.05:
+            continue
+        least = float(loss.recent(IN_A_ROW).min())
+        seen = ""
+        if s.solo and len(start) and least > began + 0.2 * abs(began) + 3 * loss.noise():
+            seen = f"the training loss is {loss.last:.4g}; before the first step it was {began:.4g}"
+        elif least > 1e3 * max(1.0, abs(began)):
+            seen = f"the loss of phase {phase} is {loss.last:.2g}"
+        elif s.solo and (best := climbed_back(loss)) is not None:
+            seen = f"the training loss is {loss.last:.4g}; it was {best[1]:.4g} at step {best[0]:,}"
+        if seen:
+            cure = s.slower(player) + s.clip(player)
+            return Finding("divergence", seen, "the learning rate is too high", cure, "serious")
+    return None
+
+
+def climbed_back(loss: Series) -> tuple[int, float] | None:
+    """(step, value) of the best mean of three readings, where the loss has since lost half of what it had gained."""
+    if len(loss) < 12:
+        return None
+    smooth = np.convolve(loss.values, np.ones(3) / 3, "valid")
+    at = int(smooth.argmin())
+    best, start = float(smooth[at]), float(np.max(loss.values[:2]))
+    if len(smooth) - at <= 2 * IN_A_ROW:
+        return None
+    worst = float(loss.recent(IN_A_ROW).min())
+    return (loss.steps[at + 1], best) if worst > best + 0.5 * (start - best) + 10 * loss.noise() else None
+
+
 def exploding_gradients(h: History, s: Setting) -> Finding | None:
     """Gradients a hundred times as large as they were."""
     for player in s.players:
@@ -141,4 +185,5 @@ def exploding_gradients(h: History, s: Setting) -> Finding | None:
 
 COMMON: tuple[Symptom, ...] = (
     not_finite, constant_items, frozen, average_stuck, dead_units, exploding_activations, exploding_gradients,
+    divergence,
 )  # fmt: skip

@@ -23,13 +23,13 @@ def discriminator_wins(h: History, s: Setting) -> Finding | None:
     """The judge is always right."""
     for _, player, opponent, accuracies in judges(h, s):
         windows = [lasting(a, h, 8, 0.25) for a in accuracies.values()]
-        if h.progress < 0.15 or not all(w is not None and w.min() > 0.99 for w in windows):
+        if h.progress < 0.15 or not all(w is not None and w.min() > 0.9 for w in windows):
             continue
         gradient = h[f"gradient/{opponent}"]
         right = ", ".join(f"{k.replace('_', ' ')} {a.last:.1%}" for k, a in accuracies.items())
         if len(gradient) >= 8:
             once, now = float(np.max(gradient.values[: len(gradient) // 2])), float(np.median(gradient.recent(5)))
-            if now < 0.02 * once:
+            if now < 0.02 * once and all(a.last > 0.99 for a in accuracies.values()):
                 return Finding(
                     "vanishing gradient",
                     f"{right}; the gradient of {opponent} has fallen from {once:.2g} to {now:.2g}",
@@ -37,6 +37,16 @@ def discriminator_wins(h: History, s: Setting) -> Finding | None:
                     s.weaker(player, opponent),
                     "serious",
                 )
+        despair = [lasting(h[f"loss/{p}"], h, 8, 0.25) for p, who in s.phases if who == opponent]
+        if any(w is not None and w.min() > 10 for w in despair):
+            return Finding(
+                "discriminator wins",
+                f"{right}; the loss of {opponent} has been above 10 for a quarter of the run",
+                f"{player} is far too sure of itself for {opponent} to learn from it",
+                s.weaker(player, opponent),
+            )
+        if not all(w is not None and w.min() > 0.99 for w in windows):
+            continue
         if improves(h["monitor"], h, 0.25) is not False:
             continue  # a judge may be right and still teach: then samples get better
         return Finding(
@@ -87,7 +97,7 @@ def discriminator_overfits(h: History, s: Setting) -> Finding | None:
 def mode_collapse(h: History, s: Setting) -> Finding | None:
     """Samples resemble each other more than real items do, or leave whole groups out."""
     diversity, twins, lost = h["watch/diversity"], h["watch/twins"], h["watch/lost"]
-    if len(diversity) < IN_A_ROW or h.progress < 0.15:
+    if len(diversity) < IN_A_ROW or h.progress < 0.2 or diversity.last > 1.1 * diversity.values[-IN_A_ROW]:
         return None
     player = next((p for _, p, _, _ in judges(h, s)), s.players[0])
     cure = s.diversify(player)

@@ -9,47 +9,18 @@ from genloom.engine.history import IN_A_ROW, History, Series
 
 
 def no_progress(h: History, s: Setting) -> Finding | None:
-    """The loss is where it began."""
-    loss = h[f"loss/{s.phase}"]
-    if "watch/fresh" not in h or h.progress < 0.2 or len(loss) < 12:
+    """The loss is where it began; not said of runs that began with another run's weights."""
+    loss, start = h[f"loss/{s.phase}"], h[f"watch/start/{s.phase}"]
+    if not h["watch/fresh"].values or not len(start) or h.progress < 0.2 or len(loss) < 10:
         return None
-    before, now, noise = np.median(loss.values[:3]), np.median(loss.recent(5)), loss.noise()
-    if abs(before - now) > 2 * noise + 1e-6 * abs(before):
+    began, now = start.last, float(np.median(loss.recent(5)))
+    if now < began - max(3 * loss.noise(), 0.01 * abs(began)):
         return None
     return Finding(
         "no progress",
-        f"the loss was {before:.4g} in the first seconds and is {now:.4g} after {h.progress:.0%} of the run",
+        f"the loss was {began:.4g} before the first step and is {now:.4g} after {h.progress:.0%} of the run",
         "the rate is far too high or too low, or the data holds nothing that this model can learn",
         s.slower() + "; or " + s.faster(),
-        "serious",
-    )
-
-
-def _diverged(loss: Series) -> tuple[int, float] | None:
-    """(step, value) of the best mean of three readings, where the loss has since lost half of what it had gained."""
-    if len(loss) < 12:
-        return None
-    smooth = np.convolve(loss.values, np.ones(3) / 3, "valid")
-    at = int(smooth.argmin())
-    best, start = float(smooth[at]), float(np.max(loss.values[:2]))
-    if len(smooth) - at <= 2 * IN_A_ROW:
-        return None
-    worst = float(loss.recent(IN_A_ROW).min())
-    return (loss.steps[at + 1], best) if worst > best + 0.5 * (start - best) + 10 * loss.noise() else None
-
-
-def divergence(h: History, s: Setting) -> Finding | None:
-    """The loss climbs back towards where it began."""
-    loss = h[f"loss/{s.phase}"]
-    found = _diverged(loss)
-    if found is None:
-        return None
-    step, best = found
-    return Finding(
-        "divergence",
-        f"the training loss is {loss.last:.4g}; it was {best:.4g} at step {step:,}",
-        "the learning rate is too high",
-        s.slower() + s.clip(),
         "serious",
     )
 
@@ -57,7 +28,7 @@ def divergence(h: History, s: Setting) -> Finding | None:
 def loss_spike(h: History, s: Setting) -> Finding | None:
     """A sudden jump of the loss."""
     loss = h[f"loss/{s.phase}"]
-    if len(loss) < 14 or _diverged(loss) is not None or h.progress < 0.05:
+    if len(loss) < 14 or h.progress < 0.05:
         return None
     for back in range(IN_A_ROW, 0, -1):
         before, value = Series(loss.steps[:-back], loss.values[:-back]), loss.values[-back]
@@ -123,4 +94,4 @@ def posterior_collapse(h: History, s: Setting) -> Finding | None:
     )
 
 
-SOLO = (no_progress, divergence, loss_spike, overfitting, posterior_collapse)
+SOLO = (no_progress, loss_spike, overfitting, posterior_collapse)
