@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from genloom.cli.parse import Parsed
+from genloom.errors import BadValue
 
 SAMPLING = ("steps", "solver", "guidance", "temperature", "top_k", "top_p", "length", "prior")
 
@@ -63,6 +64,17 @@ def report(parsed: Parsed) -> Any:
     from genloom.verbs.report import report
 
     return report(*parsed.words, **_given(parsed, "out", "title", "n", "seed", "runs"))
+
+
+def compare(parsed: Parsed) -> Any:
+    from genloom.compare import contest
+
+    if "score" in parsed.values:
+        if parsed.words:
+            raise BadValue(f"--score reads votes and takes no recipes, got {parsed.words[0]!r}")
+        return contest.score(*str(parsed.values["score"]).split(";"))
+    keys = ("data", "budget", "seeds", "first_seed", "n", "out", "curve", "engine", "workers")
+    return contest.compare(*parsed.words, **_given(parsed, *keys), overrides=dict(parsed.fields))
 
 
 def tune(parsed: Parsed) -> Any:
@@ -140,6 +152,7 @@ COMMANDS: dict[str, Callable[[Parsed], Any]] = {
     "evaluate": evaluate,
     "interpolate": interpolate,
     "reconstruct": reconstruct,
+    "compare": compare,
     "tune": tune,
     "report": report,
     "runs": runs,

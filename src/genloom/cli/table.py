@@ -194,6 +194,57 @@ VERBS = (
         ("genloom reconstruct 0001-vae",),
     ),
     Verb(
+        "compare",
+        "several recipes under the same conditions: a leaderboard, a report, samples to judge blind",
+        (
+            Argument(
+                "RECIPE",
+                "a recipe, one of its sizes as NAME:SIZE, or a recipe file.toml",
+                required=False,
+                many=True,
+            ),
+        ),
+        (
+            Flag(
+                "--data",
+                "text",
+                "a built-in data set's name, a folder or a file",
+                "the first recipe's",
+                metavar="NAME|PATH",
+            ),
+            Flag("--budget", "text", "of each run: a time, steps, items or epochs", "60s"),
+            Flag("--seeds", "int", "how many runs of each recipe, each with a seed of its own", "3"),
+            Flag("--first-seed", "int", "the first of the seeds; the others follow", "0"),
+            Flag("--n", "int", "samples measured of each run; of texts, held-out windows", "5000", short="-n"),
+            Flag(
+                "--out",
+                "text",
+                "the folder of the comparison",
+                "comparisons/DATA-BUDGET-HASH",
+                metavar="DIR",
+            ),
+            Flag("--curve", "int", "points of quality against time, the end among them; 0 for none", "4"),
+            Flag("--engine", "text", "local trains one run after another; ray over a cluster", "local"),
+            Flag("--workers", "int", "runs at the same time with --engine ray", "one a machine"),
+            Flag(
+                "--score",
+                "text",
+                "say what votes amount to that the page of blind trials saved; may be repeated",
+                metavar="FILE.json",
+                many=True,
+            ),
+        ),
+        (
+            "genloom compare vae r3gan flow gan-mlp --data mnist --budget 60s --seeds 3",
+            "genloom compare flow flow:small tuned-flow.toml --data ./my-photos --budget 10m --data.size 32",
+            "genloom compare --score votes.json",
+        ),
+        "All have the same data, split, budget, seeds, feature extractor and number of samples; fields of data and "
+        "train given as --FIELD VALUE hold for all. Runs take turns, so that none slows another down. Stopped, the "
+        "same command goes on; finished, it prints the board again.",
+        fields=True,
+    ),
+    Verb(
         "tune",
         "search a recipe's ranges for better values; a recipe file appears",
         (Argument("RECIPE", "what to tune (see `genloom recipes`), or a recipe file.toml"),),

@@ -95,12 +95,14 @@ def evaluate(
     prior: str | None = None,
     runs: str | Path = "runs",
     samples: Tensor | None = None,
+    repeats: int = 1,
 ) -> Evaluated:
     """Figures of n samples against held-out data (texts: of n held-out windows); also written to RUN/evaluation.json.
 
     Images: Frechet distance, precision and recall, shares of classes in the features of a small extractor trained on
     the data set, beside what training items reach. Wherever the model gives a likelihood: bits per dimension or nats
-    per token. samples: images that were drawn already, instead of drawing. Raises BadValue, BadData.
+    per token. samples: images that were drawn already, instead of drawing. repeats: disjoint sets of n samples;
+    from three on, the Frechet distance comes with a t-interval over them. Raises BadValue, BadData.
     """
     import torch
 
@@ -128,10 +130,12 @@ def evaluate(
         max(n, 2) if text else n,
         generator,
         options=options,
+        repeats=repeats,
         samples=samples,
         likelihood_items=n if text else min(n, 2_000),
     )
     made = {"step": loaded.step, "asked": n, "seed": seed, "raw": raw}
+    made |= {"repeats": repeats} if repeats != 1 else {}
     made |= {k: v for k, v in choices.items() if v is not None}
     result = Evaluated(str(loaded.run.path), made, found)
     with contextlib.suppress(Storage):  # a run on a read-only disk can be evaluated, only not remembered

@@ -1,0 +1,134 @@
+"""What is measured of each run: the figures of its end, and its quality at earlier moments of training.
+
+Both are kept in the run's folder and taken from there where they fit. RUN/evaluation.json is that of `genloom
+evaluate`, RUN/curve.json holds {"key", "n", "seed", "step", "points": [{"share", "step", "seconds", "value"}]}.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from genloom.compare.plan import Plan
+from genloom.errors import BadData, GenloomError
+from genloom.runs import Run, read_json
+from genloom.verbs.evaluate import FILE, data_of, evaluate
+from genloom.verbs.results import finite
+
+if TYPE_CHECKING:
+    from genloom.data import Dataset
+    from genloom.engine.load import Loaded
+
+CURVE = "curve.json"
+
+
+def figures(run: Run, plan: Plan) -> Mapping[str, Any]:
+    """The evaluation of a run's end as JSON holds it, from its file if that is of this checkpoint, n and seed."""
+    wanted = {"step": run.checkpoints()[-1], "asked": plan.n, "seed": plan.evaluation_seed, "raw": False}
+    known = _read(run, FILE)
+    same = all(known.get(k) == v for k, v in wanted.items()) and known.get("repeats", 1) == plan.repeats
+    if same and known.get("results"):
+        return known
+    result = evaluate(run, n=plan.n, seed=plan.evaluation_seed, repeats=plan.repeats)
+    return json.loads(json.dumps(finite(result.to_json())))
+
+
+def curve(run: Run, plan: Plan) -> list[dict[str, Any]]:
+    """The ranking figure at the plan's moments and at the end, all on curve_n items: [{"share", "seconds", "value"}].
+
+    A model that is made ready for use after its last step (a prior that is fitted) is made ready at each moment too.
+    """
+    from genloom.engine import moments
+    from genloom.engine.load import load
+    from genloom.engine.precision import Plan as Arithmetic
+
+    if not plan.moments:
+        return []
+    about = {"key": plan.key, "n": plan.curve_n, "seed": plan.evaluation_seed, "step": run.checkpoints()[-1]}
+    known = _read(run, CURVE)
+    points = {p["share"]: p for p in known["points"]} if all(known.get(k) == v for k, v in about.items()) else {}
+    kept = {m.share: m for m in moments.kept(run)}
+    dataset: Dataset | None = None
+    for share in (*plan.moments, 1.0):
+        if share in points or (share < 1.0 and share not in kept):
+            continue
+        loaded = load(run, moment=kept.get(share))
+        dataset = dataset or data_of(loaded)
+        if share < 1.0:
+            moments.finish(loaded.model, _own(loaded), Arithmetic(), loaded.device,
+                           seed=loaded.settings.train.seed, step=loaded.step, items=0)  # fmt: skip
+        seconds = kept[share].seconds if share < 1.0 else float(run.status["seconds"])
+        value = _figure(loaded, dataset, plan)
+        points[share] = {"share": share, "step": loaded.step, "seconds": seconds, "value": value}
+        run.write(CURVE, finite({**about, "points": [points[s] for s in sorted(points)]}))
+    return [points[s] for s in sorted(points)]
+
+
+def value_of(evaluation: Mapping[str, Any], key: str) -> dict[str, Any] | None:
+    """The figure `key` of an evaluation: {"value", "interval", "n", "name", "better"}; None where it was not measured.
+
+    "smallest_share" is the share of the class that is rarest among the samples, "bits_per_character" the nats in bits.
+    """
+    results = {r["key"]: r for r in evaluation.get("results", ())}
+    if key == "smallest_share":
+        shares = [r for k, r in results.items() if k.startswith("share:")]
+        if not shares:
+            return None
+        least = min(shares, key=lambda r: r["value"])
+        return {**_short(least), "name": "smallest class", "better": "higher"}
+    if key == "bits_per_character":
+        if "nats_per_character" not in results:
+            return None
+        nats, bit = _short(results["nats_per_character"]), 0.6931471805599453
+        interval = None if nats["interval"] is None else [v / bit for v in nats["interval"]]
+        value = None if nats["value"] is None else nats["value"] / bit
+        return {**nats, "name": "bits per character", "value": value, "interval": interval}
+    return _short(results[key]) if key in results else None
+
+
+def _short(result: Mapping[str, Any]) -> dict[str, Any]:
+    how = result.get("protocol", {}).get("interval")
+    return {**{k: result[k] for k in ("value", "interval", "n", "name", "better")}, "how": how or ""}
+
+
+def _figure(loaded: Loaded, dataset: Dataset, plan: Plan) -> float:
+    import torch
+
+    from genloom.engine.preview import item_field
+    from genloom.metrics.evaluate import compare, draw
+    from genloom.metrics.extractor import embed
+    from genloom.metrics.likelihood import likelihood
+    from genloom.metrics.store import extractor_for
+    from genloom.modalities.image import to_float
+
+    name, modality = item_field(dataset.spec)
+    generator = torch.Generator(loaded.device).manual_seed(plan.evaluation_seed)
+    if plan.key == "fd":
+        net = extractor_for(dataset, device=loaded.device)
+        images = draw(loaded.model, name, plan.curve_n, generator)
+        features = embed(net, (to_float(part) for part in images.split(512)))
+        return {r.key: r.value for r in compare(net, dataset, [features], [])}["fd"]
+    tokenizer = dataset.tokenizer if modality == "text" else None
+    found = likelihood(loaded.model, dataset.test, dataset.spec[name], generator=generator, limit=plan.curve_n,
+                       tokenizer=tokenizer, text_key=name)  # fmt: skip
+    figure = value_of({"results": [r.to_json() for r in found]}, plan.key)
+    if figure is None:
+        raise BadData(f"{loaded.run.path} gives no {plan.key}: it cannot be compared by it")
+    return float(figure["value"])
+
+
+def _own(loaded: Loaded) -> Dataset:
+    """The data as the model itself saw them, with labels only where it was given them."""
+    from genloom import data as sets
+
+    return sets.load(loaded.settings.data)
+
+
+def _read(run: Run, name: str) -> dict[str, Any]:
+    """A file of the run; empty where it is missing or damaged, which means measuring anew."""
+    try:
+        known = read_json(run.path / name) if (run.path / name).exists() else {}
+    except GenloomError:
+        return {}
+    return known if isinstance(known, dict) else {}
