@@ -42,6 +42,7 @@ def render_data(found: Inspection) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["sentence"] = lambda words: words[:1].upper() + words[1:]
     classes = sorted(found.overview.classes, key=lambda part: -part.items)
     top = max((part.items for part in classes), default=1) or 1
     return environment.get_template("data.html.j2").render(
@@ -80,7 +81,11 @@ def _summary(found: Inspection) -> str:
     for finding in found.findings:
         counts[finding.level] = counts.get(finding.level, 0) + 1
     what = dict(found.overview.facts)
-    size = f"{what['pictures']} pictures" if found.kind == "image" else f"{what['characters']} characters of text"
+    size = (
+        f"{what['pictures'].split(', ')[0]} pictures"
+        if found.kind == "image"
+        else f"{what['characters']} characters of text"
+    )
     if not counts:
         return f"{size}. Nothing was found that should hold you up."
     said = [

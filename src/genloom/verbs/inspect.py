@@ -62,16 +62,18 @@ def _lines(report: DataReport, width: int) -> list[str]:
         more = f", and {len(view.classes) - 8} more" if len(view.classes) > 8 else ""
         facts.append(("classes", f"{len(view.classes)}: {few}{more}"))
     if view.splits:
-        facts.append(("splits", ", ".join(f"{p.name} {p.items:,}" for p in view.splits)))
+        facts.append(("splits", ", ".join(f"{p.name} {p.items:,}" for p in view.splits if p.items)))
     facts += [(spread.name, _spread(spread)) for spread in view.spreads]
     out = [f"{found.title}  ({found.origin})", aligned(("", ""), facts), ""]
     for finding in found.findings:
         out += textwrap.wrap(f"{finding.level:<8} {finding.seen}", width, subsequent_indent=" " * 9)
-        out += [f"           {example}" for example in finding.examples[:_SHOWN]]
-        if finding.count > _SHOWN and len(finding.examples) > _SHOWN:
+        examples = () if finding.paste else finding.examples
+        out += [f"           {example}" for example in examples[:_SHOWN]]
+        if finding.count > _SHOWN and len(examples) > _SHOWN:
             out.append(f"           ... {finding.count:,} in all")
         if finding.advice:
             out += textwrap.wrap(finding.advice, width, initial_indent="         -> ", subsequent_indent=" " * 12)
+        out += [f"              {line}" for line in finding.paste.splitlines()]
     if not found.findings:
         out.append("nothing to report")
     done = ", ".join(check.name for check in found.checks if not check.missing)

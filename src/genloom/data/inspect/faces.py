@@ -18,6 +18,7 @@ from genloom.data.inspect.pictures import Album
 
 MOST = 400  # pictures that are looked at
 _SMALL, _LARGE = 160, 640  # pixels of the longer side: smaller pictures are enlarged, larger ones reduced
+_MARGIN = 0.25  # of the longer side, added around: the cascade wants to see where a face ends
 _SURE = 4.0  # the cascade's weight from which a find counts
 _SHARE = 0.02  # of the pictures looked at, from which faces are reported
 INSTALL = "pip install 'genloom[faces]'"
@@ -71,6 +72,8 @@ def count_faces(found: Any, grey: np.ndarray) -> int:
     if scale != 1.0:
         size = (max(1, round(grey.shape[1] * scale)), max(1, round(grey.shape[0] * scale)))
         grey = cv2.resize(grey, size, interpolation=cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA)
+    edge = round(_MARGIN * max(grey.shape))
+    grey = cv2.copyMakeBorder(grey, edge, edge, edge, edge, cv2.BORDER_REPLICATE)
     least = max(24, max(grey.shape) // 8)
     _, _, weights = found.detectMultiScale3(
         grey, scaleFactor=1.1, minNeighbors=5, minSize=(least, least), outputRejectLevels=True

@@ -14,7 +14,8 @@ class Finding:
     """Something worth knowing of a data set.
 
     check: short and fixed ("near copies"); seen: what was found, with figures; advice: what to do; examples: names of
-    items, or masked pieces of text; count: how many in all; pictures: rows of items that show it, for a page.
+    items, or masked pieces of text; count: how many in all; pictures: rows of items that show it, for a page; paste:
+    lines to put into a file.
     """
 
     check: str
@@ -24,6 +25,7 @@ class Finding:
     examples: tuple[str, ...] = ()
     count: int = 0
     pictures: tuple[tuple[int, ...], ...] = ()
+    paste: str = ""
 
     def to_json(self) -> dict[str, Any]:
         return {

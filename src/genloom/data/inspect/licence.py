@@ -20,12 +20,12 @@ def licence(card_file: Path | None, personal: bool) -> Outcome:
     missing = [name for name in ASKED if not (fields or {}).get(name)]
     if not missing:
         return Outcome(check)
-    lines = "; ".join(f'{name} = "..." ({FIELDS[name]})' for name in missing)
+    lines = "\n".join(f'{name} = ""  # {FIELDS[name]}' for name in missing)
     if fields is None:
         seen = "there is no card: nothing says where the data come from, on what terms, or whether people agreed"
-        advice = f"write {card_file} with lines such as {lines}"
+        advice = f"write {card_file} with these lines, filled in:"
     else:
         seen = f"empty in the card: {', '.join(missing)}"
-        advice = f"fill in {card_file}: {lines}"
+        advice = f"fill in {card_file}:"
     level: Level = "serious" if personal and "consent" in missing else "warning"
-    return Outcome(check, (Finding("card", level, seen, advice, tuple(missing), len(missing)),))
+    return Outcome(check, (Finding("card", level, seen, advice, tuple(missing), len(missing), paste=lines),))

@@ -10,6 +10,8 @@ from genloom.data.inspect.pictures import Album
 _COMPONENTS = 16
 _FEWEST = 30  # fewer pictures do not say what is usual
 _FAR = 6.0  # robust standard deviations of the logarithm of the distance
+_SAMPLE = 20_000  # pictures that say what is usual
+_USUAL = 0.95  # share of them that does
 _BLOCK = 8192
 
 
@@ -35,19 +37,26 @@ def outliers(album: Album) -> Outcome:
 
 
 def distances(colour: np.ndarray) -> np.ndarray:
-    """How far each thumbnail (N, 8, 8, 3) is from the mean: Mahalanobis in the first components, and what they miss."""
+    """How far each thumbnail (N, 8, 8, 3) is from the mean: Mahalanobis in the first components, and what they miss.
+
+    Mean and components are taken twice, the second time without the furthest, which would else hide themselves.
+    """
     n = len(colour)
     flat = colour.reshape(n, -1)
-    sample = flat[np.linspace(0, n - 1, min(n, 20_000)).astype(np.int64)].astype(np.float64)
-    mean = sample.mean(0)
-    values, vectors = np.linalg.eigh(np.cov(sample - mean, rowvar=False) + np.eye(flat.shape[1]) * 1e-3)
-    keep = min(_COMPONENTS, n // 3)
+    rows = np.linspace(0, n - 1, min(n, _SAMPLE)).astype(np.int64)
+    first = _far(flat[rows], flat[rows])
+    usual = rows[np.sort(np.argsort(first)[: max(2, int(_USUAL * len(rows)))])]
+    return np.concatenate([_far(flat[usual], flat[start : start + _BLOCK]) for start in range(0, n, _BLOCK)])
+
+
+def _far(sample: np.ndarray, asked: np.ndarray) -> np.ndarray:
+    """Distances of `asked` (M, 192) by the components of `sample` (N, 192)."""
+    known = sample.astype(np.float64)
+    mean = known.mean(0)
+    values, vectors = np.linalg.eigh(np.cov(known - mean, rowvar=False) + np.eye(known.shape[1]) * 1e-3)
+    keep = min(_COMPONENTS, len(known) // 3)
     values, vectors = values[::-1], vectors[:, ::-1]
-    rest = max(1e-3, float(values[keep:].sum()))
-    out = np.empty(n)
-    for start in range(0, n, _BLOCK):
-        centred = flat[start : start + _BLOCK].astype(np.float64) - mean
-        scores = centred @ vectors[:, :keep]
-        missed = np.maximum(0, (centred**2).sum(1) - (scores**2).sum(1))
-        out[start : start + _BLOCK] = np.sqrt((scores**2 / values[:keep]).sum(1) + missed / rest)
-    return out
+    centred = asked.astype(np.float64) - mean
+    scores = centred @ vectors[:, :keep]
+    missed = np.maximum(0, (centred**2).sum(1) - (scores**2).sum(1))
+    return np.sqrt((scores**2 / values[:keep]).sum(1) + missed / max(1e-3, float(values[keep:].sum())))
