@@ -23,13 +23,13 @@ class Decoded:
     refused: bool = False
 
 
-def _to_bytes(picture: Image.Image) -> Image.Image:
+def to_bytes(picture: Image.Image) -> Image.Image:
     """A picture of any mode as "L" or "RGB"; transparency on white, 16 bits and floats scaled to 8."""
     mode = picture.mode
     if mode in ("L", "RGB"):
         if "transparency" not in picture.info:
             return picture
-        return _to_bytes(picture.convert("RGBA"))
+        return to_bytes(picture.convert("RGBA"))
     if mode == "1":
         return picture.convert("L")
     if mode.startswith("I;16") or mode in ("I", "F"):
@@ -114,7 +114,7 @@ def _pixels(picture: Image.Image, size: tuple[int, int], policy: str) -> np.ndar
         longest = 2 * max(size)  # large photographs are decoded at a half, quarter or eighth of their size
         picture.draft(picture.mode, (longest, longest))
     picture.load()
-    solid = _to_bytes(picture)
+    solid = to_bytes(picture)
     return np.asarray(fit(solid if turn is None else solid.transpose(turn), *size, policy))
 
 

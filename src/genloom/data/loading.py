@@ -10,6 +10,8 @@ from genloom.data.arrays import load_array_file
 from genloom.data.dataset import Card, Dataset, ImageSplit
 from genloom.data.folder import ENDINGS as PICTURES
 from genloom.data.folder import load_folder
+from genloom.data.foreign import is_foreign, load_foreign
+from genloom.data.foreign_store import is_kept, load_kept
 from genloom.data.listing import of_files, scan
 from genloom.data.options import DataOptions
 from genloom.data.sets.registry import ENTRIES, cards, load_set
@@ -34,6 +36,8 @@ def load(options: DataOptions) -> Dataset:
         raise BadValue(f"--data.limit is a number of training items, 1 or more, got {options.limit}")
     if options.source in ENTRIES:
         return load_set(options)
+    if is_foreign(options.source):
+        return load_foreign(options)
     path = Path(options.source).expanduser()
     if not options.source or not path.exists():
         raise _missing(options.source, path)
@@ -46,6 +50,8 @@ def load(options: DataOptions) -> Dataset:
 def _load_path(path: Path, options: DataOptions) -> Dataset:
     ending = path.suffix.lower()
     if path.is_dir():
+        if is_kept(path):
+            return load_kept(path, options)
         held = scan(path, PICTURES | TEXTS | ARRAYS)
         pictures, texts = held.only(PICTURES), text_files(held)
         if not len(pictures) and not len(texts):

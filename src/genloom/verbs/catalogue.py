@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -80,7 +79,8 @@ def _ailments(health: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     notes: list[str] = []
     for f in health:
         when = f"since step {f['step']:,}" if f["until"] is None else f"from step {f['step']:,} to {f['until']:,}"
-        notes += ["", f"{f['name']} ({f['level']}, {when}): {f['seen']}", f"  {f['likely']}", f"  what to do: {f['advice']}"]
+        notes += ["", f"{f['name']} ({f['level']}, {when}): {f['seen']}"]
+        notes += [f"  {f['likely']}", f"  what to do: {f['advice']}"]
     return tuple(notes)
 
 
@@ -110,14 +110,15 @@ def recipes(recipe: str | None = None, size: str | None = None) -> Table:
 
 
 def data(
-    data: str | Path | None = None,
+    data: Any = None,
     out: str | Path | None = None,
     strict: bool = False,
     *,
     overrides: Mapping[str, Any] | None = None,
     **fields: Any,
 ) -> Table | Facts | Picture:
-    """The built-in data sets; or one data set (a name or a path): counts, shapes, choices that were made, its card.
+    """The built-in data sets; or one data set (a name, a path, or an object of another library): counts, shapes,
+    choices that were made, its card.
 
     out: writes a grid of 64 of its images there. overrides, fields: options of the data, by name (size=64).
     """
@@ -134,7 +135,10 @@ def data(
         )
         return Table("data", ("name", "modality", "here", "items", "licence"), rows, notes)
     place = None if out is None else check_out(out, "image", folder=False)
-    return _show(os.fspath(data), place, strict, {**(overrides or {}), **fields})
+    from genloom.data.foreign import source_of
+
+    values = {**(overrides or {}), **fields}
+    return _show(source_of(data, data_options("", values)), place, strict, values)
 
 
 def data_options(source: str, values: Mapping[str, Any]) -> Any:

@@ -64,7 +64,7 @@ class Trained:
 
 def train(
     recipe: str | None = None,
-    data: str | Path | None = None,
+    data: Any = None,
     budget: str | None = None,
     seed: int | None = None,
     runs: str | Path = "runs",
@@ -82,9 +82,10 @@ def train(
     """Trains `recipe` on `data` for `budget` and returns the run; with `dry_run` only says what would happen.
 
     recipe: a recipe's name, or a recipe file ("tuned.toml").
-    data: a built-in set's name or a path; budget: "5m", "2000steps", "1Mitems", "10epochs"; seed: 0 where the recipe
-    does not say otherwise; size: the recipe's size dial. None keeps the recipe's own. overrides, fields: any field, by
-    dotted name or its unambiguous end: overrides={"config.width": 64}, batch=32.
+    data: a built-in set's name, a path, or a data set of torchvision, PyTorch or Hugging Face `datasets`; budget:
+    "5m", "2000steps", "1Mitems", "10epochs"; seed: 0 where the recipe does not say otherwise; size: the recipe's size
+    dial. None keeps the recipe's own. overrides, fields: any field, by dotted name or its unambiguous end:
+    overrides={"config.width": 64}, batch=32.
     resume: a stopped run that goes on exactly where it was; all else is taken from it, save that `data` may say where
     its data has moved. start_from: a run whose weights this one starts with; replay: a finished run that is repeated
     step for step; both lend their configuration where there is no `recipe`.
@@ -115,7 +116,7 @@ def train(
 
 def settled(
     recipe: str | None,
-    data: str | Path | None = None,
+    data: Any = None,
     budget: str | None = None,
     seed: int | None = None,
     size: str | None = None,
@@ -124,19 +125,25 @@ def settled(
 ) -> Settings:
     """What `train` would train with: the recipe (or another run's settings) and what is to be different. Raises
     NotFound, BadValue."""
-    named = {"data.source": data, "train.budget": budget, "train.seed": seed}
-    return _override(_settings(recipe, size, other), overrides, named)
+    base = _settings(recipe, size, other)
+    if data is None or isinstance(data, str | os.PathLike):
+        return _override(base, overrides, {"data.source": data, "train.budget": budget, "train.seed": seed})
+    from genloom.data.foreign import source_of
+
+    made = _override(base, overrides, {"train.budget": budget, "train.seed": seed})
+    return replace(made, data=replace(made.data, source=source_of(data, made.data)))
 
 
 def _resume(
     run: Run,
     recipe: str | None,
-    data: str | Path | None,
+    data: Any,
     given: Mapping[str, Any],
     dry_run: bool,
     reporter: Reporter | None,
 ) -> Trained | Facts:
     from genloom import data as sets
+    from genloom.data.foreign import source_of
     from genloom.engine.train import plan, settings_of
     from genloom.recipes import registry
 
@@ -153,7 +160,7 @@ def _resume(
     if status.get("state") == "finished" and not dry_run:
         return Trained(run, "finished", status["step"], status["items"], status["seconds"], before=True)
     if data is not None:
-        settings = replace(settings, data=replace(settings.data, source=_place(os.fspath(data))))
+        settings = replace(settings, data=replace(settings.data, source=_place(source_of(data, settings.data))))
     dataset = sets.load(settings.data)
     if dry_run:
         return _planned(plan(settings, dataset), dataset.notes)
@@ -196,7 +203,10 @@ def _override(settings: Settings, values: Mapping[str, Any], named: Mapping[str,
 def _place(source: str) -> str:
     """A path as an absolute one, so that the run can be resumed from anywhere; a built-in set's name as it is."""
     from genloom import data as sets
+    from genloom.data.foreign import is_foreign, placed
 
+    if is_foreign(source):
+        return placed(source)
     if source in sets.catalogue() or not Path(source).expanduser().exists():
         return source
     return str(Path(source).expanduser().absolute())
