@@ -115,20 +115,25 @@ def test_what_the_watch_found_is_shown(runs: Path, tmp_path: Path) -> None:
     assert "mode collapse" not in genloom.report("gan", runs=runs, out=tmp_path / "r.html").report.read_text()
 
 
-def test_training_items_are_read_in_blocks(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_training_items_are_never_read_all_at_once(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
+
+    from genloom.metrics import neighbours
 
     dataset = module.data_of(open_run(Run(runs / "pictures")))
     read: list[int] = []
     split, raw = type(dataset.train), type(dataset.train).raw
     monkeypatch.setattr(split, "raw", lambda self, index: (read.append(len(index)), raw(self, index))[1])
-    monkeypatch.setattr(module, "BLOCK", 100)
+    monkeypatch.setattr(neighbours, "_blocks", lambda n, size: torch.arange(n).split(100))
     some = raw(dataset.train, torch.tensor([3, 250, 999]))["image"]
-    found = module._twins(dataset, "image", some)
-    assert torch.equal(found, some), "a training item's nearest is itself"
+    assert torch.equal(module._twins(dataset, "image", some), some), "a training item's nearest is itself"
     assert read
     assert max(read) <= 100
-    assert sum(read) <= len(dataset.train) + 3
+    monkeypatch.setattr(module, "SOUGHT", 50)
+    read.clear()
+    module._twins(dataset, "image", some)
+    assert sum(read) <= 60
+    assert any("among 50 of" in note for note in module.look(Run(runs / "pictures"))[0].notes)
 
 
 def test_a_path_begins_with_noise_and_ends_with_the_sample(runs: Path) -> None:

@@ -40,6 +40,9 @@ def test_it_says_which_test_was_used_and_links_the_blind_page() -> None:
     assert "Welch&#39;s t test over seeds at 5%, corrected by Holm." in page
     assert "t over 3 seeds" in page
     assert 'href="blind.html"' in page
+    long = {"precision": ("precision(toy@01234567)", "higher"), "bpd": ("bits per dimension (upper bound)", "lower")}
+    heads = render(report(comparison=comparison(labels=long))).split("<thead>")[1].split("</thead>")[0]
+    assert "precision <span" in heads, "the extractor stands in the name of the first figure"
     assert "precision of real items" not in page.split("<tbody>")[0], "what real items reach is no column"
 
 
@@ -96,6 +99,13 @@ def test_a_lead_that_is_no_lead_is_called_so() -> None:
     assert said.startswith("flow has the best mean, but its lead over vae is not significant: ")
     assert "difference is significant" not in said
     assert said.count("not significant") == 1
+    once = comparison(test="One seed: nothing is called significant.", standings=(
+        standing("flow", 1, (1.0,), ("vae", "gan")), standing("vae", 2, (9.0,), ("flow", "gan")),
+        standing("gan", 3, (9.5,), ("flow", "vae")),
+    ))  # fmt: skip
+    assert "not tested" in leads(once)
+    assert "significant" not in leads(once)
+    assert "no significant difference" not in render(report(comparison=once)), "one seed tells nothing of ties"
     untested = comparison(test="", standings=(standing("flow", 1, (1.0,)), standing("vae", 2, (9.0,))))
     assert "not tested" in leads(untested)
     assert "9 times as much" in leads(untested)
@@ -107,9 +117,9 @@ def test_a_contestant_without_its_figure_is_shown_without() -> None:
     lost = comparison(standings=(standing("flow", 1, (1.0, 1.1)), replace(standing("vae", 2, (2.0,)), figures={})))
     rows = board(render(report(comparison=lost)))
     assert rows[1][2] == "&ndash;"
-    assert "The next, vae, was not measured" in leads(lost)
+    assert "The next, vae, has no such figure." in leads(lost)
     none = comparison(standings=(replace(standing("vae", 1, (2.0,)), figures={}),))
-    assert "not measured" in leads(none)
+    assert leads(none).startswith("No contestant has a figure")
     higher = comparison(better="higher", key="precision", name="precision", floor=None)
     assert "higher is better" in leads(higher)
     wild = replace(standing("vae", 2, (2.0,)), figures={"fd": Estimate(float("nan"))})

@@ -18,6 +18,7 @@ from samples_of_reports import AILING, NASTY, comparison, figure, four_runs, pic
 from genloom.errors import Storage
 from genloom.report import DataNote, Finding, Report, ReportRun, pairs, render, sheet, summarise, write_report
 from genloom.report.pictures import picture as img
+from genloom.report.views import curves
 
 
 class Loads(HTMLParser):
@@ -202,3 +203,13 @@ def test_large_pictures_are_stored_small() -> None:
     smooth = np.asarray(picture(0, 8).resize((400, 400)))
     assert "data:image/webp;base64," in img(sheet([noise[None]]), "noise")
     assert "data:image/png;base64," in img(sheet([smooth[None]], scale=1), "smooth")
+
+
+def test_readings_of_one_kind_share_a_chart_and_single_readings_get_none() -> None:
+    rows = [{"seconds": 1.0 * i, "watch/moved/critic": 0.1, "watch/moved/generator": 0.2, "vae/kl": 1, "vae/nll": 2}
+            for i in range(3)]  # fmt: skip
+    main, more = curves(run(rows=[*rows, {"seconds": 3.0, "watch/start/net": 1.0}], evaluation={}), "x")
+    assert main == []
+    titles = [re.findall(r"<figcaption>([^<]+)", chart)[0] for chart in more]
+    assert titles == ["Moved", "KL", "NLL"]
+    assert set(re.findall(r'data-name="([^"]+)"', more[0])) == {"critic", "generator"}

@@ -12,7 +12,7 @@ from markupsafe import Markup
 from genloom.report.charts import Line, Rung, Spot, columns, ladder, lines, logarithmic, scatter
 from genloom.report.content import Comparison, Estimate, Finding, ReportRun
 from genloom.report.numbers import number
-from genloom.report.words import listed
+from genloom.report.words import judged, listed
 
 # Scalars that say how a run went rather than what it learnt: kept in metrics.jsonl, not drawn.
 _ASIDE = ("step", "items", "seconds", "progress", "items_per_second", "attempt")
@@ -34,11 +34,14 @@ def curves(run: ReportRun, ident: str) -> tuple[list[Markup], list[Markup]]:
     if "monitor" in found:
         title = "Held-out loss" if run.monitor == "validation" else run.monitor.capitalize().replace("-", " ")
         charts.append(lines(title, [Line(run.monitor, found["monitor"], marked=True)], f"{ident}-monitor"))
-    others = [(k, p) for k, p in found.items() if not k.startswith("loss/") and k != "monitor"]
-    more = []
-    for i, (key, points) in enumerate(others):
-        name = key.split("/")[-1].replace("_", " ")
-        more.append(lines(_heading(name), [Line(name, points)], f"{ident}-{i}"))
+    others: dict[tuple[str, str], list[Line]] = {}
+    for key, points in found.items():
+        if not key.startswith("loss/") and key != "monitor" and len(points) > 1:
+            parts = [part.replace("_", " ") for part in key.split("/")]
+            # "vae/kl" is a chart of its own, "watch/moved/generator" one of several lines of the chart "moved"
+            group = (parts[0], parts[1]) if len(parts) > 2 else (key, parts[-1])
+            others.setdefault(group, []).append(Line(parts[-1], points))
+    more = [lines(_heading(title), s, f"{ident}-{i}") for i, ((_, title), s) in enumerate(others.items())]
     shares = [r for r in run.evaluation.get("results", ()) if r["key"].startswith("share:")]
     if 2 <= len(shares) <= 20:
         entries = [
@@ -102,8 +105,11 @@ def board(comparison: Comparison) -> dict[str, Any]:
     known = {key for s in standings for key in s.figures}
     keys = [k for k in comparison.labels if k in known and k != comparison.key and not k.endswith("_real")]
     return {
-        "rows": [(s, s.figures.get(comparison.key), listed(s.tied)) for s in standings],
-        "others": [(key, *comparison.labels[key]) for key in keys],
+        "rows": [(s, s.figures.get(comparison.key), listed(s.tied if judged(comparison) else ())) for s in standings],
+        "others": [
+            (key, re.sub(r"\([^()]*@[^()]*\)", "", comparison.labels[key][0]), comparison.labels[key][1])
+            for key in keys
+        ],
         "charts": [chart for chart in (_rungs(comparison), _time(comparison)) if chart],
         "corner": _corner(comparison),
         "blind": comparison.blind if _relative(comparison.blind) else "",
@@ -143,7 +149,7 @@ def _time(comparison: Comparison) -> Markup:
     words = ["The band is the range over seeds."] if any(a < b for s in series for a, b in s.band) else []
     if log:
         words.append("The axis of values is logarithmic.")
-    return lines("Quality against training time", series, "quality", log=log, note=" ".join(words))
+    return lines("Quality against training time", series, "quality", log=log, last=False, note=" ".join(words))
 
 
 def _corner(comparison: Comparison) -> Markup:

@@ -57,11 +57,11 @@ def leads(comparison: Comparison, data: str = "") -> str:
     standings = sorted(comparison.standings, key=lambda s: s.rank)
     first, rest = standings[0], standings[1:]
     figure = first.figures.get(comparison.key)
-    if figure is None:
-        return f"{first.name} comes first; its {comparison.name} was not measured."
+    if figure is None or not math.isfinite(figure.value):
+        return f"No contestant has a figure: {comparison.name} could not be measured."
     sentences = [_verdict(comparison, first, rest, figure)]
     done = {first.name}
-    for one in rest:
+    for one in rest if judged(comparison) else ():
         alike = [name for name in one.tied if name not in done]
         done.add(one.name)
         if alike:
@@ -78,15 +78,22 @@ def _verdict(comparison: Comparison, first: Standing, rest: Sequence[Standing], 
     if not rest:
         return f"{first.name} stands alone with {said}."
     second = rest[0].figures.get(comparison.key)
-    if second is None:
-        return f"{first.name} leads with {said}. The next, {rest[0].name}, was not measured."
+    if second is None or not math.isfinite(second.value):
+        return f"{first.name} leads with {said}. The next, {rest[0].name}, has no such figure."
     behind = f"The next, {rest[0].name}, reaches {estimate(second)}{_apart(figure.value, second.value)}"
     alike = [s.name for s in rest if s.name in first.tied]
+    if not judged(comparison):
+        return f"{first.name} leads with {said}. {behind}: whether that is more than chance was not tested."
     if alike:
         lead = f"{first.name} has the best mean, but its lead over {listed(alike)} is not significant"
         return f"{lead}: it reaches {said}. {behind}."
-    sure = "the difference is significant" if comparison.test else "whether that is more than chance was not tested"
-    return f"{first.name} leads with {said}. {behind}: {sure}."
+    return f"{first.name} leads with {said}. {behind}: the difference is significant."
+
+
+def judged(comparison: Comparison) -> bool:
+    """Whether anything can be said of differences: one seed tells nothing of how runs vary."""
+    counts = [len(s.figures[comparison.key].values) for s in comparison.standings if comparison.key in s.figures]
+    return bool(comparison.test) and min(counts, default=0) > 1
 
 
 def _apart(best: float, next_: float) -> str:

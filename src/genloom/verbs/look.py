@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 GRIDS = ((64, 64), (128, 36), (10**6, 16))  # pictures of up to so many pixels a side: so many of them
 PAIRS = 12
-BLOCK = 4096  # training items read at once
+SOUGHT = 200_000  # training items among which neighbours are sought
 MEASURED = 5000  # samples a report measures where nobody says otherwise
 
 
@@ -53,6 +53,10 @@ def look(run: Run, seed: int = 0, n: int | None = None) -> tuple[ReportRun, Data
         notes.append("This checkpoint was not evaluated.")
     known = config.get("dataset") or {}
     train, card = config["train"], known.get("card") or {}
+    if "neighbours" in shown and dataset is not None and len(dataset.train) > SOUGHT:
+        notes.append(
+            f"Neighbours were sought among {SOUGHT:,} of {len(dataset.train):,} training items, evenly spread."
+        )
     if dataset is not None:
         card, notes = vars(dataset.card), [*notes, *dataset.notes]
     seen = ReportRun(
@@ -150,18 +154,10 @@ def tiles(images: Tensor, columns: int | None = None) -> Image.Image:
 
 
 def _twins(dataset: Dataset, name: str, samples: Tensor) -> Tensor:
-    """The training item nearest to each sample, in pixels; training items are read in blocks."""
-    import torch
+    """The training item nearest to each sample, in pixels; training items are read in blocks, so many as SOUGHT."""
+    from genloom.metrics.neighbours import nearest_in
 
-    from genloom.metrics.neighbours import nearest
-
-    split, found = dataset.train, []
-    for start in range(0, len(split), BLOCK):
-        block = split.raw(torch.arange(start, min(start + BLOCK, len(split))))[name]
-        near = nearest(samples, block)
-        found.append((near.distances[:, 0], block[near.indices[:, 0]]))
-    best = torch.stack([distances for distances, _ in found]).argmin(0)
-    return torch.stack([found[int(b)][1][i] for i, b in enumerate(best)])
+    return dataset.train.raw(nearest_in(dataset.train, name, samples, limit=SOUGHT).indices[:, 0])[name]
 
 
 def _texts(loaded: Loaded, dataset: Dataset | None, name: str, seed: int) -> dict[str, Any]:

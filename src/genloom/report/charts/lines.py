@@ -54,8 +54,10 @@ def thinned(points: Points, most: int = MOST) -> list[tuple[float, float]]:
     return [(sum(x for x, _ in g) / len(g), sum(y for _, y in g) / len(g)) for g in groups] + [finite[-1]]
 
 
-def lines(title: str, series: Sequence[Line], ident: str, *, log: bool = False, note: str = "") -> Markup:
-    """A chart of values over seconds: a figure with its legend, each name with its last value.
+def lines(
+    title: str, series: Sequence[Line], ident: str, *, log: bool = False, last: bool = True, note: str = ""
+) -> Markup:
+    """A chart of values over seconds: a figure with its legend, each name with its last value where `last` asks for it.
 
     title: what is drawn; ident: unique on the page; log: a logarithmic axis of values, where all are above 0.
     """
@@ -81,7 +83,7 @@ def lines(title: str, series: Sequence[Line], ident: str, *, log: bool = False, 
     label = f"{title} over {seconds(end)}: {'; '.join(spoken)}"
     if sum(len(points) < len(line.points) for line, points in drawn):
         note = " ".join(filter(None, [note, "Each point is a mean of neighbouring rows of metrics.jsonl."]))
-    return figure(title, label, WIDTH, HEIGHT, parts, legend=_legend(drawn), note=note)
+    return figure(title, label, WIDTH, HEIGHT, parts, legend=_legend(drawn, last), note=note)
 
 
 def _axes(across: Place, down: Place, span: tuple[float, float], marks: Sequence[float]) -> str:
@@ -125,12 +127,12 @@ def _line(i: int, line: Line, points: Points, across: Place, down: Place) -> str
     )
 
 
-def _legend(drawn: Sequence[tuple[Line, Points]]) -> Markup:
+def _legend(drawn: Sequence[tuple[Line, Points]], last: bool) -> Markup:
     keys = Markup("").join(
         Markup(
             '<span class="key"><svg class="swatch" viewBox="0 0 22 8" aria-hidden="true"><path class="line c{}" '
-            'd="M0 4H22"/></svg>{} <b>{}</b></span>'
-        ).format(i % COLOURS, line.name, number(float(points[-1][1])))
+            'd="M0 4H22"/></svg>{} {}</span>'
+        ).format(i % COLOURS, line.name, Markup("<b>{}</b>").format(number(float(points[-1][1]))) if last else "")
         for i, (line, points) in enumerate(drawn)
     )
     return Markup('<span class="legend">{}</span>').format(keys)
