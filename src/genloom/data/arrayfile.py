@@ -42,7 +42,7 @@ class InFile:
                 for start in range(0, n, step):
                     shape = (min(step, n - start), *self.shape[1:])
                     raw = file.read(self.dtype.itemsize * int(np.prod(shape)))
-                    yield np.frombuffer(raw, self.dtype).reshape(shape)
+                    yield np.frombuffer(bytearray(raw), self.dtype).reshape(shape)
         except Exception as error:  # zip and zlib have a dozen ways to say that a file is broken
             raise _broken(self.path, error) from None
 
