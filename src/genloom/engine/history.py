@@ -117,8 +117,8 @@ def lasting(series: Series, h: History, least: int, share: float = 0.0) -> np.nd
 
 def improves(monitor: Series, h: History, share: float) -> bool | None:
     """Whether the best of the last `share` of the whole run is lower than the best before, by 2%; None where there are
-    not two readings in it and one before."""
+    not three readings in it and one before."""
     now = len(monitor.since(round(h.step * (1 - share / max(h.progress, share)))))
-    if now < 2 or now == len(monitor):
+    if now < 3 or now == len(monitor):
         return None
     return min(monitor.values[-now:]) < 0.98 * min(monitor.values[:-now])

@@ -20,10 +20,10 @@ def judges(h: History, s: Setting) -> Iterator[tuple[str, str, str, dict[str, Se
 
 
 def discriminator_wins(h: History, s: Setting) -> Finding | None:
-    """The judge is always right."""
+    """The judge is always right, past the first half of the run: before, most good games look like that too."""
     for _, player, opponent, accuracies in judges(h, s):
-        windows = [lasting(a, h, 8, 0.25) for a in accuracies.values()]
-        if h.progress < 0.15 or not all(w is not None and w.min() > 0.9 for w in windows):
+        windows = [lasting(a, h, 8, 0.3) for a in accuracies.values()]
+        if h.progress < 0.5 or not all(w is not None and w.min() > 0.9 for w in windows):
             continue
         gradient = h[f"gradient/{opponent}"]
         right = ", ".join(f"{k.replace('_', ' ')} {a.last:.1%}" for k, a in accuracies.items())
@@ -37,20 +37,20 @@ def discriminator_wins(h: History, s: Setting) -> Finding | None:
                     s.weaker(player, opponent),
                     "serious",
                 )
-        despair = [lasting(h[f"loss/{p}"], h, 8, 0.25) for p, who in s.phases if who == opponent]
+        despair = [lasting(h[f"loss/{p}"], h, 8, 0.3) for p, who in s.phases if who == opponent]
         if any(w is not None and w.min() > 10 for w in despair):
             return Finding(
                 "discriminator wins",
-                f"{right}; the loss of {opponent} has been above 10 for a quarter of the run",
+                f"{right}; the loss of {opponent} has been above 10 for a third of the run",
                 f"{player} is far too sure of itself for {opponent} to learn from it",
                 s.weaker(player, opponent),
             )
         if not all(w is not None and w.min() > 0.99 for w in windows):
             continue
-        if improves(h["monitor"], h, 0.25) is not False:
+        if improves(h["monitor"], h, 0.3) is not False:
             continue  # a judge may be right and still teach: then samples get better
         return Finding(
-            "discriminator wins", f"{right} for a quarter of the run, and samples have not become better",
+            "discriminator wins", f"{right} for a third of the run, and samples have not become better",
             f"{player} tells every sample from real items; {opponent} cannot keep up",
             s.weaker(player, opponent),
         )  # fmt: skip

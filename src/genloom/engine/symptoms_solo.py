@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from genloom.engine.advice import Finding, Setting
-from genloom.engine.history import IN_A_ROW, History, Series
+from genloom.engine.history import IN_A_ROW, History, Series, lasting
 
 
 def no_progress(h: History, s: Setting) -> Finding | None:
@@ -78,11 +78,13 @@ def overfitting(h: History, s: Setting) -> Finding | None:
 def posterior_collapse(h: History, s: Setting) -> Finding | None:
     """The codes of a VAE say nothing about the items."""
     rate = next(iter(h.ending("/kl", f"{s.phase}/").values()), Series())
-    if len(rate) < 8 or h.progress < 0.15:
+    window = lasting(rate, h, 8, 0.25)
+    if window is None or h.progress < 0.35:  # many a VAE begins with a while in which its codes say nothing
         return None
     active, latents = h["watch/active_units"], h["watch/latents"]
-    nats = float(rate.recent(5).max())
-    if nats > 0.5 or (len(active) and active.recent(2).max() > 1):
+    nats = float(np.median(window[-3:]))
+    growing = nats > 1.5 * float(np.median(window[:3])) + 1e-3
+    if window.max() > 0.5 or growing or (len(active) and active.recent(2).max() > 1):
         return None
     units = f"; {active.last:.0f} of {latents.last:.0f} latents are in use" if len(active) else ""
     return Finding(

@@ -284,6 +284,8 @@ def _train(
         compile_networks(model)
     clock = _clock(run, model, dataset, options, budget, started, replay)
     trainer = Trainer(model, dataset, options, run, plan, clock, device, world, reporter)
+    if trainer.health is not None:
+        trainer.health.fresh = start_from is None
     trainer.watch = watch
     if found:
         trainer.restore(found[-1])
