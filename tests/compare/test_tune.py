@@ -75,6 +75,7 @@ def test_a_search_ends_with_a_recipe_file_that_trains(here: Path, capsys: pytest
     assert math.isclose(overrides["config.optimizer.lr"], float(best["config.optimizer.lr"]))
     assert "train.budget" not in overrides  # a trial's budget is no part of what was found
     text = found.file.read_text()
+    assert "found for runs of 20steps" in text
     for said in ("tuned by genloom", "squares", "4 of 4 trials of 20steps", found.folder.name, "--data squares.npy"):
         assert said in text
     kept = {t.number: Run(found.folder / "runs" / t.run).checkpoints() for t in found.trials}

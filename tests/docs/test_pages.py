@@ -30,7 +30,7 @@ def understood(words: list[str]) -> None:
     from genloom.recipes import registry
 
     parsed = parse.parse(*parse.find_verb(words))
-    if parsed.verb.name == "train" and parsed.word(0):
+    if parsed.verb.name == "train" and parsed.word(0) and not str(parsed.word(0)).endswith(".toml"):
         registry.override(registry.get(str(parsed.word(0)), parsed.values.get("size")), parsed.fields)
 
 

@@ -91,7 +91,7 @@ VERBS = (
             Flag(
                 "--data",
                 "text",
-                "a built-in data set's name, or a folder of images, array or text file",
+                "a built-in data set's name; a folder of images, array or text file; hf:NAME or torchvision:NAME",
                 "the recipe's",
                 metavar="NAME|PATH",
             ),

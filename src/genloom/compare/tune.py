@@ -94,11 +94,11 @@ def tune(
     check_writable(out, "--out")
     check_writable(Path(runs), "--runs")
     dataset = sets.load(settings.data)
-    settings = as_trial(settings, share, dataset)
+    own, settings = settings.train.budget, as_trial(settings, share, dataset)
     folder = Path(runs) / f"tune-{settings.recipe}-{identity(settings, within, dataset)}"
     _check_own(out, folder)
     shown = "" if data is None else data if isinstance(data, str | os.PathLike) else settings.data.source
-    job = _Tuning(folder, out, settings, dataset, within, asked, os.fspath(shown), size, reporter or _reporter())
+    job = _Tuning(folder, out, settings, dataset, within, asked, os.fspath(shown), size, own, reporter or _reporter())
     with job.alone():
         return job.run()
 
@@ -116,10 +116,11 @@ class _Tuning:
         asked: Asked,
         data: str,
         size: str | None,
+        own_budget: str,
         reporter: Reporter,
     ) -> None:
         self.folder, self.out, self.settings, self.dataset, self.within = folder, out, settings, dataset, within
-        self.asked, self.data, self.size, self.reporter = asked, data, size, reporter
+        self.asked, self.data, self.size, self.own_budget, self.reporter = asked, data, size, own_budget, reporter
         self.recipe = registry.Recipe(settings.model, settings.config, settings.data, settings.train)
         self.defaults = {i.path: i.value for i in fields.leaves(self.recipe)}
         self.monitor = _monitor(settings.model)
@@ -295,6 +296,11 @@ class _Tuning:
         if state == "finished" and len(done) < self.asked.trials:
             left = self.asked.trials - len(done)
             notes.append(f"the time was spent with {left} trials left; a longer --budget goes on with them")
+        if changes and self.own_budget != self.settings.train.budget:
+            notes.append(
+                f"found for runs of {self.settings.train.budget}; for the recipe's own budget, {self.own_budget}, "
+                "other values may be better"
+            )
         if failures := [c for c in self.confirmed if c["error"]]:
             notes.append(f"{len(failures)} runs with other seeds failed: {failures[0]['error']}")
         found = Tuned(
@@ -340,13 +346,14 @@ class _Tuning:
         first = done[0].value
         said = "nothing tried was better than the recipe as it is"
         if found.verdict is not None:
-            said = f"trial {best.number}: {cell(best.value)}; the recipe as it was: {cell(first)}; {found.verdict}"
+            said = f"trial {best.number}: {cell(best.value)}; the recipe as it was: {cell(first)}\n{found.verdict}"
         return "\n".join([
             f"{self.settings.recipe}, tuned by genloom {__version__} on {time.strftime('%Y-%m-%d')}",
             f"data: {self.dataset.name} ({self.dataset.digest[:16]})",
             f"search: {found.counted()}, seed {self.settings.train.seed}, in {self.folder.name}",
             f"monitor: {self.monitor}, lower is better",
             said,
+            *found.notes,
             f"train it: genloom train {self.out.name}" + (f" --data {self.data}" if self.data else ""),
         ])  # fmt: skip
 

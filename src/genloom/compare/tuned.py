@@ -128,13 +128,13 @@ class Tuned:
         if self.importance:
             shares = ", ".join(f"{_short(p, self.ranges)} {share:.0%}" for p, share in self.importance.items())
             lines.append(f"what mattered (share of the variance over complete trials): {shares}")
-        lines += self.notes
         if self.best == 1:
             lines.append("nothing tried was better than the recipe as it is")
         elif self.changes:
             lines.append("best: " + "  ".join(f"{path} {value}" for path, value in self.changes.items()))
         if self.verdict is not None:
             lines.append(str(self.verdict))
+        lines += self.notes
         if self.state == "stopped":
             lines.append("stopped; the same command goes on")
         if self.file is not None:
