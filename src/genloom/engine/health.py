@@ -237,6 +237,11 @@ class Watch:
         averaged = probe.name in ("codes", "variety") or (self.setting.solo and probe.name.startswith("loss"))
         return average.applied(self.model) if average is not None and averaged else nullcontext()
 
+    def close(self, step: int, now: float) -> None:
+        """A last judgement, and what the watch took: watch/seconds."""
+        self.judge(step, now)
+        self.journal.row(step, {"seconds": round(now, 3), "watch/seconds": round(self.purse.spent, 3)})
+
     def judge(self, step: int, now: float) -> bool:
         """Compares what is seen with what was; says and writes what is new or gone. Whether any is serious."""
         seen = {f.name: f for f in diagnose(self.history, self.setting)}

@@ -31,9 +31,12 @@ CELLS = 8
 
 
 def spread(split: Split, n: int) -> Tensor:
-    """At most n indices evenly over a split: always the same items."""
+    """At most n indices, one drawn from each of n equal stretches of a split; always the same ones. Evenly spaced ones
+    might fall in step with classes that alternate."""
     n = min(n, split.items)
-    return torch.linspace(0, len(split) - 1, n).long() if n else torch.zeros(0, dtype=torch.int64)
+    edges = torch.linspace(0, len(split), n + 1).long()
+    draw = torch.rand(n, generator=torch.Generator().manual_seed(0))
+    return edges[:-1] + (draw * (edges[1:] - edges[:-1])).long()
 
 
 @contextmanager

@@ -165,7 +165,7 @@ class Trainer:
             self.validate(say=False)
             self.preview()
             if self.health is not None:
-                self.health.judge(self.step, self.clock.elapsed())
+                self.health.close(self.step, self.clock.elapsed())
         self.save("finished" if done else "stopped")
         self.journal.close()
 
