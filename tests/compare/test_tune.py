@@ -148,7 +148,7 @@ def test_a_recipe_that_cannot_be_trained_at_all_leaves_nothing(here: Path) -> No
 
 
 def test_the_time_for_everything_is_kept(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from genloom.compare import tune as module
+    from genloom.compare import tuning as module
 
     now = [0.0]
 
