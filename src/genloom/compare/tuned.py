@@ -109,12 +109,12 @@ class Tuned:
 
     def table(self) -> Table:
         """The trials, one a row."""
-        short = {path: _short(path, self.ranges) for path in self.ranges}
+        names = [short(path, self.ranges) for path in self.ranges]
         rows = [
             (t.number, *(t.values[p] for p in self.ranges), t.value, round(t.seconds, 1), self._said(t))
             for t in self.trials
         ]
-        columns = ("trial", *short.values(), "monitor", "seconds", "")
+        columns = ("trial", *names, "monitor", "seconds", "")
         return Table("trials", columns, tuple(rows), tuple(self.lines()))
 
     def _said(self, trial: Trial) -> str:
@@ -126,9 +126,9 @@ class Tuned:
         """What there is to say below the table."""
         lines = ["", f"monitor: {MONITORS.get(self.monitor, self.monitor)}, lower is better; {self.counted()}"]
         if self.importance:
-            shares = ", ".join(f"{_short(p, self.ranges)} {share:.0%}" for p, share in self.importance.items())
+            shares = ", ".join(f"{short(p, self.ranges)} {share:.0%}" for p, share in self.importance.items())
             lines.append(f"what mattered (share of the variance over complete trials): {shares}")
-        if self.best == 1:
+        if self.best == 1 and len(self.trials) > 1:
             lines.append("nothing tried was better than the recipe as it is")
         elif self.changes:
             lines.append("best: " + "  ".join(f"{path} {value}" for path, value in self.changes.items()))
@@ -165,7 +165,7 @@ class Tuned:
         return self.table()._repr_html_() + (f"<p>{html.escape(self.command)}</p>" if self.file else "")
 
 
-def _short(path: str, among: Mapping[str, Any]) -> str:
+def short(path: str, among: Mapping[str, Any]) -> str:
     """The end of a dotted path, as long as it must be to differ from the others."""
     parts = path.split(".")
     for length in range(1, len(parts)):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from genloom import __version__
 from genloom.compare.asked import Asked, as_trial
 from genloom.compare.trials import Search, Trial, Watch, reason
-from genloom.compare.tuned import Tuned, Verdict, judge
+from genloom.compare.tuned import Tuned, Verdict, judge, short
 from genloom.errors import Busy, GenloomError, Storage
 from genloom.recipes import fields, files, ranges, registry
 from genloom.runs import Run
@@ -129,7 +129,7 @@ class Tuning:
         seconds = seconds or time.monotonic() - begun
         self.search.tell(trial, state, value, seconds, name, error)
         how = {"complete": "", "pruned": "  stopped early", "failed": f"  failed: {error}"}[state]
-        tried = "  ".join(f"{path.rpartition('.')[2]} {v}" for path, v in values.items())
+        tried = "  ".join(f"{short(path, self.within)} {v}" for path, v in values.items())
         shown = "" if value is None else f"  monitor {cell(value)}"
         best = _best(self.search.done())
         mark = "  best so far" if best is not None and best.number == number and number > 1 else ""
