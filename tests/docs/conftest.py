@@ -52,6 +52,7 @@ def here(house: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Trains each recipe's smoke variant for a few steps and draws few samples; all that was asked for is checked, and
     whatever does not concern size and time is used as given. Data that would be downloaded is made up."""
+    from genloom.compare import play
     from genloom.engine.budget import parse_budget
     from genloom.metrics import store
     from genloom.recipes import registry
@@ -83,6 +84,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sample, "sample", few(sampling))
     monkeypatch.setattr(evaluate, "evaluate", lambda run, n=FEW, *a, **k: few(evaluating)(run, n, *a, **k))
     monkeypatch.setattr(store, "train_extractor", partial(store.train_extractor, images=256))
+    monkeypatch.setattr(play, "apart", play.here)  # runs of a comparison, without a process for each
     _make_up(monkeypatch)
 
 

@@ -113,7 +113,7 @@ def write_page(items: Iterable[Item], path: Path, *, title: str, identity: str, 
         "items": [_shown(item) for item in mixed],
         "trials": [[t.left, t.right] for t in trials(makers, seed)],
     }
-    content = json.dumps(data, ensure_ascii=False).replace("</", "<\\/").replace("<!--", "<\\u0021--")
+    content = json.dumps(data, ensure_ascii=False).replace("<", "\\u003c")
     page = files("genloom.compare").joinpath("blind.html").read_text(encoding="utf-8")
     write_text(path, page.replace("{{title}}", html.escape(title)).replace("{{data}}", content))
     return path
@@ -161,7 +161,7 @@ def score(votes: Sequence[Mapping[str, Any]]) -> tuple[list[Score], Score]:
     Only the first vote on a trial counts. Raises BadData for files that are no votes or of different comparisons.
     """
     if len({str(v.get("comparison")) for v in votes if isinstance(v, Mapping)}) > 1:
-        raise BadData("these votes are from different comparisons: score one comparison at a time")
+        raise BadValue("these votes are from different comparisons: score one comparison at a time")
     wins: dict[tuple[str, str], list[int]] = {}
     left = [0, 0]
     for one in votes:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from genloom.compare.measure import value_of
-from genloom.compare.standings import Place, over_seeds, pairs, places, test_in_words
+from genloom.compare.standings import Place, judged_in_words, over_seeds, pairs, places
 from genloom.report.content import Comparison, Curve, Estimate, Standing
 from genloom.verbs.results import Table, cell, size_text
 
@@ -44,7 +44,7 @@ def comparison(record: Mapping[str, Any], samples: Mapping[str, Any] = {}, blind
         labels={k: v for k, v in labels.items() if k != key},
         budget=plan["budget"],
         seeds=seeds,
-        test=test_in_words(len(seeds), key == "fd", name.split("(")[0]),
+        test=judged_in_words(len(seeds), key == "fd", name.split("(")[0]),
         blind=blind,
     )
 
@@ -157,7 +157,8 @@ def _labels(record: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
         for key in OTHERS:
             figure = value_of(entry["evaluation"], key)
             if figure is not None:
-                found.setdefault(key, (figure["name"], figure["better"]))
+                name = figure["name"].partition("(")[0] if key in SHARES else figure["name"]
+                found.setdefault(key, (name, figure["better"]))
     return found
 
 

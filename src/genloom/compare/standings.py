@@ -94,7 +94,7 @@ def places(values: Mapping[str, Sequence[float]], better: str, log: bool = False
     return out
 
 
-def test_in_words(seeds: int, log: bool, what: str) -> str:
+def judged_in_words(seeds: int, log: bool, what: str) -> str:
     """How differences were judged, in a sentence."""
     if seeds < 2:
         return "One seed: no difference is called significant, because nothing is known of how runs vary."
