@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from genloom.cli.main import main
 from genloom.data.grouping import Group, parse_group
 from genloom.data.splitting import (
     SPLIT,
@@ -143,6 +145,52 @@ def test_no_rule_is_no_split_and_what_cannot_be_honoured_is_refused(tmp_path: Pa
     record(tmp_path, paths, Rule(), tmp_path / SPLIT)
     with pytest.raises(BadValue, match="has none"):
         rows_of(tmp_path, paths, None, 1, [])
+
+
+def test_a_set_with_a_name_keeps_its_own_split(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", "show", "digits", "--data.split", "x.json"]) == 2
+    assert "comes with a split of its own" in capsys.readouterr().err
+    assert main(["data", "split", "digits"]) == 2
+    assert "comes with a split of its own" in capsys.readouterr().err
+
+
+def test_the_command_records_and_the_loader_follows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for i in range(40):
+        picture = np.random.default_rng(i).integers(0, 256, (16, 16, 3), np.uint8)
+        (tmp_path / "data").mkdir(exist_ok=True)
+        Image.fromarray(picture).save(tmp_path / "data" / f"p{i // 4}_{i}.png")
+    folder = str(tmp_path / "data")
+    assert (
+        main(["data", "split", folder, "--by", "group", "--group", r"(p\d+)_", "--shares", "60,20,20", "--json"]) == 0
+    )
+    counts = json.loads(capsys.readouterr().out)["counts"]
+    assert main(["data", "show", folder, "--json"]) == 0
+    held = json.loads(capsys.readouterr().out)
+    assert held["items"] == counts
+    assert any("group ((p" in note for note in held["notes"])
+    folds = tmp_path / "folds.json"
+    assert main(["data", "split", folder, "--by", "folds", "--folds", "3", "--out", str(folds), "--json"]) == 0
+    counts = json.loads(capsys.readouterr().out)["counts"]
+    assert main(["data", "show", folder, "--data.split", str(folds), "--data.fold", "2", "--json"]) == 0
+    held = json.loads(capsys.readouterr().out)["items"]
+    assert (held["validation"], held["test"]) == (counts["fold 2"], counts["test"])
+    for wrong in (["--by", "magic"], ["--shares", "50,10"], ["--folds", "3"], ["--group", "("], ["--out", "x.txt"]):
+        assert main(["data", "split", folder, *wrong]) == 2
+        assert capsys.readouterr().err.count("\n") == 1
+    (tmp_path / "book.txt").write_text("words " * 100)
+    assert main(["data", "split", str(tmp_path / "book.txt")]) == 2
+    assert "cut in three by position" in capsys.readouterr().err
+
+
+def test_an_array_is_split_by_the_numbers_of_its_items(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    array = tmp_path / "x.npy"
+    np.save(array, np.random.default_rng(0).integers(0, 256, (50, 8, 8), np.uint8))
+    for seed in ("0", "1"):  # a rule that is there already does not decide what the next is about
+        assert main(["data", "split", str(array), "--seed", seed, "--json"]) == 0
+        counts = json.loads(capsys.readouterr().out)["counts"]
+        assert sum(counts.values()) == 50
+    assert main(["data", "show", str(array), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["items"] == counts
 
 
 @pytest.mark.parametrize(

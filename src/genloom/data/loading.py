@@ -35,6 +35,8 @@ def load(options: DataOptions) -> Dataset:
     if options.limit is not None and options.limit < 1:
         raise BadValue(f"--data.limit is a number of training items, 1 or more, got {options.limit}")
     if options.source in ENTRIES:
+        if options.split is not None or options.fold is not None:
+            raise BadValue(f"{options.source} comes with a split of its own: leave out --data.split and --data.fold")
         return load_set(options)
     if is_foreign(options.source):
         return load_foreign(options)
