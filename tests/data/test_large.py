@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -18,9 +19,10 @@ from PIL import Image
 from genloom.data import DataOptions, Dataset, load
 from genloom.data import folder as folder_module
 from genloom.data import pictures as pictures_module
+from genloom.data.column import Column
 from genloom.data.decode import decode
 from genloom.data.listing import scan
-from genloom.data.store import Column, Draft, Source, Store, obtain
+from genloom.data.store import Draft, Source, Store, obtain
 from genloom.errors import BadValue, Storage
 
 SEEN = "genloom.data.pictures.read_picture"
@@ -201,8 +203,8 @@ def test_what_was_interrupted_is_no_store_and_goes_on(
 def test_a_killed_process_leaves_nothing_that_is_taken_for_a_store(tmp_path: Path, own_cache: Path) -> None:
     path = plain(tmp_path / "p", 64)
     code = (
-        "import os, sys\nfrom genloom.data import DataOptions, load, pictures, store\n"
-        "pictures._BLOCK, store._FLUSH = 1, 1\nadd = store.Draft.append\n"
+        "import os, sys\nfrom genloom.data import DataOptions, load, column, pictures, store\n"
+        "pictures._BLOCK, column._FLUSH = 1, 1\nadd = store.Draft.append\n"
         "def once(self, **blocks):\n"
         "    self.columns['images'].append(blocks['images'][:5])\n"  # in the midst of the first block
         "    self.columns['images']._file.flush()\n    os._exit(9)\n"
@@ -442,6 +444,22 @@ def test_one_text_cannot_be_split_by_a_rule(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("abc" * 100)
     with pytest.raises(BadValue, match=r"one text.*folder of text files"):
         get(tmp_path / "a.txt", context=8, fold=1)
+
+
+def test_who_waits_at_a_terminal_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    seconds = iter(range(0, 10_000, 2))
+    monkeypatch.setattr("genloom.data.store.time.monotonic", lambda: next(seconds))
+    monkeypatch.setattr(pictures_module, "_BLOCK", 1)
+    monkeypatch.setattr("sys.stderr", terminal := Terminal())
+    path = plain(tmp_path / "p", 40)
+    get(path)
+    said = terminal.getvalue()
+    assert f"{path}: 32 of 40 items read" in said
+    assert said.endswith("\r\x1b[K")
 
 
 # -- the store itself --------------------------------------------------------------------------------------------------

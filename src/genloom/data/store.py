@@ -12,26 +12,27 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import io
 import json
 import os
 import shutil
+import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import psutil
 from filelock import FileLock, Timeout
 
 from genloom.data.cache import cache_dir
+from genloom.data.column import Column
 from genloom.errors import GenloomError, Storage
 from genloom.runs.files import storage, sync_directory, write_json
 
 VERSION = 1  # rises when what a store holds changes: old ones are then left alone
 ABOUT, DRAFT = "about.json", "draft.json"
-_FLUSH = 32 << 20  # bytes after which appended rows are forced to disk
 _SPARE = 64 << 20  # bytes that a disk keeps free
 
 Columns = Mapping[str, tuple[Any, tuple[int, ...]]]
@@ -68,85 +69,6 @@ class Store:
     path: Path | None
 
 
-class Column:
-    """Rows appended to a .npy file, or to a list where `path` is None."""
-
-    def __init__(self, path: Path | None, dtype: Any, row: tuple[int, ...]) -> None:
-        self.path, self.dtype, self.row = path, np.dtype(dtype), row
-        self.row_bytes = self.dtype.itemsize * int(np.prod(row, dtype=np.int64))
-        self.rows, self._unsynced = 0, 0
-        self._blocks: list[np.ndarray] = []
-        self._file: BinaryIO | None = None
-        if path is not None:
-            with storage(path):
-                self._file = open(path, "r+b" if path.exists() else "w+b")  # noqa: SIM115
-                self.rows = self._found()
-
-    def _header(self, rows: int) -> bytes:
-        """The same length for any number of rows: numpy leaves room for it to grow."""
-        out = io.BytesIO()
-        descr = np.lib.format.dtype_to_descr(self.dtype)
-        np.lib.format.write_array_header_1_0(out, {"descr": descr, "fortran_order": False, "shape": (rows, *self.row)})
-        return out.getvalue()
-
-    def _found(self) -> int:
-        """Whole rows that an earlier process left; the file is begun anew where it was for other rows."""
-        assert self._file is not None
-        header = self._header(0)
-        if self._file.read(len(header)) == header:
-            return (self._file.seek(0, os.SEEK_END) - len(header)) // max(1, self.row_bytes)
-        self._file.seek(0)
-        self._file.truncate()
-        self._file.write(header)
-        return 0
-
-    def cut(self, rows: int) -> None:
-        """Keeps the first `rows` rows."""
-        self.rows = rows
-        if self._file is not None:
-            self._file.truncate(len(self._header(0)) + rows * self.row_bytes)
-            self._file.seek(0, os.SEEK_END)
-
-    def append(self, block: np.ndarray) -> None:
-        block = np.ascontiguousarray(block, self.dtype)
-        assert block.shape[1:] == self.row, (block.shape, self.row)
-        self.rows += len(block)
-        if self._file is None:
-            self._blocks.append(block)
-            return
-        assert self.path is not None
-        with storage(self.path):
-            self._file.write(block.data if block.size else b"")
-            self._unsynced += block.nbytes
-            if self._unsynced >= _FLUSH:
-                self._sync()
-
-    def _sync(self) -> None:
-        assert self._file is not None
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._unsynced = 0
-
-    def finish(self) -> None:
-        if self._file is not None and self.path is not None:
-            with storage(self.path):
-                self._file.seek(0)
-                self._file.write(self._header(self.rows))
-                self._sync()
-                self.close()
-
-    def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._file = None
-
-    def array(self) -> np.ndarray:
-        """The rows of a column in memory."""
-        whole = np.concatenate(self._blocks) if self._blocks else np.empty((0, *self.row), self.dtype)
-        self._blocks = [whole]
-        return whole
-
-
 class Draft:
     """A store in the making. folder: None keeps it in memory. kept: what an earlier process said in `begin`."""
 
@@ -154,6 +76,7 @@ class Draft:
         self.source, self.folder = source, folder
         self.columns: dict[str, Column] = {}
         self.kept: dict[str, Any] | None = None
+        self._total, self._told = 0, time.monotonic() + 1  # who waits longer than two seconds is told
         if folder is not None:
             with contextlib.suppress(OSError, ValueError, KeyError):
                 self.kept = json.loads((folder / DRAFT).read_text(encoding="utf-8"))["said"]
@@ -165,6 +88,7 @@ class Draft:
         numbers, where disk or memory are too small.
         """
         self.close()
+        self._total = rows
         needed = rows * sum(np.dtype(d).itemsize * int(np.prod(r, dtype=np.int64)) for d, r in columns.values())
         if self.folder is None:
             free = psutil.virtual_memory().available // 2
@@ -197,6 +121,12 @@ class Draft:
         """Adds rows to the columns of these names."""
         for name, block in blocks.items():
             self.columns[name].append(block)
+        now = time.monotonic()
+        if self._total and now - self._told > 1 and sys.stderr.isatty():
+            done = max(c.rows for c in self.columns.values())
+            sys.stderr.write(f"\r{self.source.path}: {done:,} of {self._total:,} items read\x1b[K")
+            sys.stderr.flush()
+            self._told = now
 
     def finish(self, about: Mapping[str, Any]) -> Store:
         """Writes what is left; the folder is then a store but for its name."""
@@ -215,6 +145,8 @@ class Draft:
     def close(self) -> None:
         for column in self.columns.values():
             column.close()
+        if self._told < time.monotonic() and self._total and sys.stderr.isatty():
+            sys.stderr.write("\r\x1b[K")
 
 
 def obtain(

@@ -102,5 +102,5 @@ def finish(
 def _batches(dataset: Dataset, plan: Plan, device: torch.device) -> Iterator[Batch]:
     split = dataset.train
     stride = max(1, len(split) // split.items)
-    for index in (torch.arange(0, len(split), stride)[:MOST]).split(512):
+    for index in torch.arange(0, min(len(split), MOST * stride), stride).split(512):
         yield arrange_batch(split.batch(index), plan, device)
