@@ -10,10 +10,12 @@ import numpy as np
 
 from genloom.compare.measure import value_of
 from genloom.compare.standings import Place, judged_in_words, over_seeds, pairs, places
+from genloom.engine.budget import parse_budget
 from genloom.report.content import Comparison, Curve, Estimate, Standing
 from genloom.verbs.results import Table, cell, size_text
 
 OTHERS = ("fd", "precision", "recall", "bits_per_dimension", "nats_per_token", "bits_per_character", "smallest_share")
+OVERDRAWN = 1.1  # share of the budget from which on a board says that it was not kept
 SHARES = ("precision", "recall", "smallest_share")
 
 
@@ -124,6 +126,13 @@ def _notes(record: Mapping[str, Any], board: Comparison) -> list[str]:
         f"{e['contestant']}, seed {e['seed']}: {e['failed']}"
         for e in record["runs"] if e.get("failed") and e["seed"] in seeds
     ]  # fmt: skip
+    budget = parse_budget(plan["budget"])
+    for s in board.standings:
+        spent = s.cost.get("seconds", 0.0)
+        if budget.kind == "seconds" and spent > OVERDRAWN * budget.amount:
+            notes.append(
+                f"{s.name} took {spent:.3g} s of a budget of {plan['budget']}: judge its place with that in mind"
+            )
     told = {e["contestant"] for e in record["runs"] if e.get("by_class")}
     if told and len(told) < len(board.standings):
         names = ", ".join(s.name for s in board.standings if s.name in told)
