@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from genloom.errors import Storage
 from genloom.report.pictures import picture
@@ -42,7 +42,7 @@ def render_data(found: Inspection) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["sentence"] = lambda words: words[:1].upper() + words[1:]
+    environment.filters["sentence"] = _sentence
     classes = sorted(found.overview.classes, key=lambda part: -part.items)
     top = max((part.items for part in classes), default=1) or 1
     return environment.get_template("data.html.j2").render(
@@ -59,6 +59,12 @@ def render_data(found: Inspection) -> str:
         ],
         tile=lambda row: _tile(found, row),
     )
+
+
+def _sentence(words: str) -> Markup:
+    """With a capital, and what stands between backticks as code."""
+    parts = (words[:1].upper() + words[1:]).split("`")
+    return Markup("").join(Markup("<code>{}</code>").format(p) if i % 2 else escape(p) for i, p in enumerate(parts))
 
 
 def _varies(spread: Distribution) -> bool:
