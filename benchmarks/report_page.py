@@ -18,6 +18,7 @@ from pathlib import Path
 import genloom
 from _result import publish
 
+PAINTED = "performance.getEntriesByName('first-contentful-paint').map(e => e.startTime)"
 LIMIT_BYTES, LIMIT_SECONDS = 8_000_000, 1.0
 
 
@@ -35,8 +36,9 @@ def paints(page: Path, times: int = 9) -> list[float]:
             asked: list[str] = []
             tab.on("request", lambda r, asked=asked: asked.append(r.url))
             tab.goto(page.as_uri())
-            tab.wait_for_function("performance.getEntriesByName('first-contentful-paint').length > 0")
-            found.append(tab.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime") / 1000)
+            while not (painted := tab.evaluate(PAINTED)):  # the page's policy forbids to wait for it in the page
+                tab.wait_for_timeout(20)
+            found.append(painted[0] / 1000)
             outside = [a for a in asked if a != page.as_uri() and not a.startswith("data:")]
             if outside:
                 raise SystemExit(f"the page asked for {outside}")

@@ -103,8 +103,10 @@ def test_it_opens_offline_and_paints_at_once(look: Any, name: str) -> None:
     assert seen.page.locator("h1").is_visible()
     broken = seen.page.evaluate("[...document.images].filter(i => !(i.complete && i.naturalWidth)).length")
     assert broken == 0
-    paint = seen.page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
-    assert paint < 3000, "generous: the benchmark publishes the real figure"
+    entries = "performance.getEntriesByName('first-contentful-paint').map(e => e.startTime)"
+    while not (painted := seen.page.evaluate(entries)):
+        seen.page.wait_for_timeout(20)
+    assert painted[0] < 3000, "generous: the benchmark publishes the real figure"
 
 
 def test_hovering_over_a_curve_tells_its_values(look: Any) -> None:

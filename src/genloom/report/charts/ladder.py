@@ -57,7 +57,7 @@ def ladder(title: str, rungs: Sequence[Rung], note: str = "") -> Markup:
         margin = 0.08 * (high - low) or 0.1 * abs(high) or 1.0
         low, high = (0.0 if 0 <= low < 0.5 * high else low - margin), high + margin
     names = [r.name if len(r.name) <= LETTERS else r.name[: LETTERS - 1] + "\u2026" for r in rows]
-    left = 20 + 7.2 * max(6, *(len(n) for n in names))
+    left = 18 + 8.6 * max(6, *(len(n) for n in names))
     at = along(low, high, left, WIDTH - RIGHT, log)
     bottom = HEAD + STEP * len(rows)
     parts = []
