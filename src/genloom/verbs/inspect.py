@@ -247,14 +247,12 @@ def _items(path: Path, source: str, notes: list[str]) -> list[str]:
 
 
 def _length(path: Path) -> int:
-    """How many training images an array file holds."""
-    from genloom.data import DataOptions, load
-    from genloom.data.splitting import split_path
+    """How many training images an array file holds, by its header where it is large."""
+    from genloom.data.arrayfile import find, read_file
+    from genloom.data.arrays import _IMAGES
 
-    if split_path(path).exists():  # its own rule must not decide what it is about
-        from genloom.data.splitting import read_split
-
-        return read_split(split_path(path)).items
-    found = load(DataOptions(source=str(path)))
-    own = any("own test images" in note for note in found.notes)
-    return len(found.train) + len(found.validation) + (0 if own else len(found.test))
+    held = read_file(path, set(_IMAGES), 1 << 20)
+    images = find(held, _IMAGES)
+    if images is None or not images.shape:
+        raise BadData(f"{path} holds {', '.join(map(repr, held))} and no images: name them '{_IMAGES[0]}'")
+    return images.shape[0]
