@@ -154,8 +154,8 @@ class Watch:
                 found = next(p for p in self.probes if p.name.startswith("loss")).measure(32)
             if math.isfinite(start := found.get(f"train/{self.setting.phase}", math.nan)):
                 row[f"watch/start/{self.setting.phase}"] = start
+        self.purse.spent += time.monotonic() - began  # without the row: the first one loads TensorBoard's writer anyway
         self.journal.row(0, {"seconds": round(now, 3), **row})
-        self.purse.spent += time.monotonic() - began
 
     def _plan(self) -> list[Probe]:
         """The checks that fit this model and data."""
