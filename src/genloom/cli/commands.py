@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 from genloom.cli.parse import Parsed
-from genloom.errors import BadValue
 
 SAMPLING = ("steps", "solver", "guidance", "temperature", "top_k", "top_p", "length", "prior")
 
@@ -67,14 +66,11 @@ def report(parsed: Parsed) -> Any:
 
 
 def compare(parsed: Parsed) -> Any:
-    from genloom.compare import contest
+    from genloom.compare.contest import compare
 
-    if "score" in parsed.values:
-        if parsed.words:
-            raise BadValue(f"--score reads votes and takes no recipes, got {parsed.words[0]!r}")
-        return contest.score(*str(parsed.values["score"]).split(";"))
     keys = ("data", "budget", "seeds", "first_seed", "n", "out", "curve", "engine", "workers")
-    return contest.compare(*parsed.words, **_given(parsed, *keys), overrides=dict(parsed.fields))
+    score = str(parsed.values["score"]).split(";") if "score" in parsed.values else None
+    return compare(*parsed.words, **_given(parsed, *keys), score=score, overrides=dict(parsed.fields))
 
 
 def tune(parsed: Parsed) -> Any:

@@ -78,21 +78,27 @@ def compare(
     curve: int = 4,
     engine: str = "local",
     workers: int | None = None,
+    score: str | Path | Sequence[str | Path] | None = None,
     overrides: Mapping[str, Any] | None = None,
     reporter: Reporter | None = None,
     **fields: Any,
-) -> Compared:
+) -> Compared | Table:
     """Trains every recipe with every seed for the same budget on the same data, measures all alike, and ranks them.
 
     recipes: names, NAME:SIZE, or recipe files (.toml); data: None takes the first recipe's; n: samples measured of each
     run, at most as many as training items; out: the folder of the comparison; curve: points of quality against time,
     0 for none; engine: "local" trains one run after another, "ray" over a cluster, `workers` at a time (None: one a
-    machine). overrides, fields: fields of data and train, for all contestants. What was finished before is kept: the
-    same call goes on where it stopped. Raises BadValue, BadData, NotFound, Busy, Storage, each in one line.
+    machine); score: files of votes to count instead. overrides, fields: fields of data and train, for all contestants.
+    What was finished before is kept: the same call goes on where it stopped.
+    Raises BadValue, BadData, NotFound, Busy, Storage, each in one line.
     """
     from genloom.engine.journal import Reporter
 
     values = {**(overrides or {}), **fields}
+    if score is not None:
+        if recipes:
+            raise BadValue(f"--score reads votes and takes no recipes, got {recipes[0]!r}")
+        return count_votes([score] if isinstance(score, str | Path) else score)
     if engine == "ray":
         from genloom.compare.cluster import need_ray
 
@@ -120,7 +126,7 @@ def compare(
     return Compared(folder, "finished", read_json(folder / FILE), again)
 
 
-def score(*files: str | Path) -> Table:
+def count_votes(files: Sequence[str | Path]) -> Table:
     """What the votes that pages of blind trials saved amount to, with exact 95% intervals. Raises BadData, BadValue."""
     if not files:
         raise BadValue("--score needs a file of votes that a page of blind trials saved")
