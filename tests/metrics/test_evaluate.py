@@ -171,7 +171,8 @@ def test_without_labels_there_are_no_shares() -> None:
     data = Set(Part(60, 0, labels=False), Part(40, 1, labels=False), digest="u")
     net = train_extractor(data.train, name="bars", images=256)
     keys = [r.key for r in evaluate(Perfect(), data, 40, generator(), extractor=net).results]
-    assert keys == ["fd", "fd_floor", "precision", "recall", "precision_real", "recall_real", "copies"]
+    assert keys == ["fd", "fd_floor", "kd", "precision", "recall", "density", "coverage", "vendi", "precision_real",
+                    "recall_real", "copies"]  # fmt: skip
 
 
 def test_likelihood_alone(data: Set) -> None:

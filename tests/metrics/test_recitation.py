@@ -49,9 +49,14 @@ def test_shares() -> None:
 
 def test_a_model_that_recites_fails_and_an_honest_one_passes() -> None:
     source = babble(4000, 0)
-    held_out = [babble(40, s) for s in range(100, 200)]
-    honest = [babble(40, s) for s in range(300, 360)]
+    held_out = [babble(40, s) for s in range(100, 400)]
+    honest = [babble(40, s) for s in range(400, 520)]
     assert recitation(honest, held_out, source).verdict == "pass"
+    few = recitation(honest[:30], held_out, source)
+    assert few.verdict == "inconclusive"
+    assert few.needed is not None
+    assert few.needed <= 120, "120 samples had been enough"
+    assert f"at least {few.needed}" in few.sentence
     words = source.split()
     copied = [" ".join(words[i * 50 : i * 50 + 40]) for i in range(10)]
     found = recitation(honest + copied, held_out, source)
@@ -59,7 +64,7 @@ def test_a_model_that_recites_fails_and_an_honest_one_passes() -> None:
     assert found.worst[0][1] in source
     assert found.worst[0][0] == len(found.worst[0][1]) >= 100
     assert {r.key for r in found.results} == {"recited", "seen_25", "distinct_2"}
-    assert found.results[0].value >= 10 / 70
+    assert found.results[0].value >= 10 / 130
 
 
 def test_false_alarms_are_rare() -> None:

@@ -44,7 +44,8 @@ def sample(parsed: Parsed) -> Any:
 def evaluate(parsed: Parsed) -> Any:
     from genloom.verbs.evaluate import evaluate
 
-    return evaluate(parsed.words[0], **_given(parsed, "n", "seed", "raw", "runs", *SAMPLING))
+    keys = ("n", "seed", "raw", "runs", "data", "against", *SAMPLING)
+    return evaluate(parsed.words[0], **_given(parsed, *keys), overrides=dict(parsed.fields))
 
 
 def interpolate(parsed: Parsed) -> Any:

@@ -154,16 +154,37 @@ VERBS = (
     ),
     Verb(
         "evaluate",
-        "measure how good a run's samples are, beside what real data reach",
-        (RUN,),
+        "measure how good samples are, a run's or any tool's, beside what real data reach",
         (
-            Flag("--n", "int", "how many samples; of texts, how many held-out windows", "5000", short="-n"),
+            Argument(
+                "RUN|SAMPLES",
+                "a run (its folder, name or number); with --data, a .npy array, a folder of pictures, "
+                "a .jsonl or a .txt file of samples",
+            ),
+        ),
+        (
+            Flag(
+                "--n",
+                "int",
+                "how many samples; of texts, how many held-out windows",
+                "5000, or all that are given",
+                short="-n",
+            ),
+            Flag("--data", "text", "the data set that given samples are measured against", metavar="NAME|PATH"),
+            Flag("--against", "text", "another run, or other samples: print the differences", metavar="RUN2"),
             SEED,
             RAW,
             *(f for f in SAMPLING if f.name not in ("--label", "--length")),
             RUNS,
         ),
-        ("genloom evaluate runs/0001-flow", "genloom evaluate 0001-flow -n 1000 --json"),
+        (
+            "genloom evaluate runs/0001-flow",
+            "genloom evaluate 0001-flow -n 1000 --json",
+            "genloom evaluate 0001-flow --against 0002-vae",
+            "genloom evaluate samples.npy --data mnist --json",
+        ),
+        "With --data the fields of data are flags too: --data.size 64.",
+        fields=True,
     ),
     Verb(
         "interpolate",

@@ -96,8 +96,9 @@ def _figure(loaded: Loaded, dataset: Dataset, plan: Plan) -> float:
     import torch
 
     from genloom.engine.preview import item_field
-    from genloom.metrics.evaluate import compare, draw
+    from genloom.metrics.evaluate import draw
     from genloom.metrics.extractor import embed
+    from genloom.metrics.figures import frechet_alone
     from genloom.metrics.likelihood import likelihood
     from genloom.metrics.store import extractor_for
     from genloom.modalities.image import to_float
@@ -108,7 +109,7 @@ def _figure(loaded: Loaded, dataset: Dataset, plan: Plan) -> float:
         net = extractor_for(dataset, device=loaded.device)
         images = draw(loaded.model, name, plan.curve_n, generator)
         features = embed(net, (to_float(part) for part in images.split(512)))
-        return {r.key: r.value for r in compare(net, dataset, [features], [])}["fd"]
+        return frechet_alone(net, dataset, features)
     tokenizer = dataset.tokenizer if modality == "text" else None
     found = likelihood(loaded.model, dataset.test, dataset.spec[name], generator=generator, limit=plan.curve_n,
                        tokenizer=tokenizer, text_key=name)  # fmt: skip

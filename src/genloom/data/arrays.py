@@ -71,6 +71,18 @@ def load_array_file(path: Path, options: DataOptions) -> Dataset:
     return image_dataset(path.stem, options, pixels, label_tensor, classes, rows, card, notes, content=content.digest())
 
 
+def pictures_in(path: Path, notes: list[str]) -> Iterator[Tensor]:
+    """All images of a .npy or .npz file in order, uint8 (B, 1 or 3, H, W) block by block.
+
+    Raises BadData for shapes, values and files that are no images.
+    """
+    held = read_file(path, set(_IMAGES), _MAP_FROM)
+    images = find(held, _IMAGES)
+    if images is None:
+        raise BadData(f"{path} holds {', '.join(map(repr, held))} and no images: name them '{_IMAGES[0]}'")
+    return _Pictures.of(images, path, notes).bytes(notes)
+
+
 def _card(path: Path, items: str) -> Card:
     card = read_card(path) or Card(path.name, str(path), "the owner's", "", items)
     return replace(card, items=card.items or items)

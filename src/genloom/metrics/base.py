@@ -12,9 +12,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from genloom.core import Batch, DataSpec
-from genloom.errors import BadData
+from genloom.errors import BadData, BadValue
 
 Array = Tensor | NDArray[Any]
+SIGNED = ("features", "n_held_out", "k", "seed", "data", "split", "version")  # of the protocol, in a signature's order
+BIASED = frozenset(("fd", "fd_floor", "precision", "recall", "density", "coverage", "vendi", "is"))
+"""Figures whose expected value depends on n: balls shrink, covariances are estimated, more kinds of items are seen."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,8 @@ class Result:
 
     key: what a program looks for ("fd"); name: what a person reads ("FD(mnist@1a2b3c4d)").
     value: the figure; interval: its 95% interval, None where no honest one is known; n: items that were measured.
-    protocol: everything the value depends on: the other side's n, neighbours, features, the interval's method.
+    protocol: everything the value depends on: the other side's n, neighbours, features, seed, split, the interval's
+    method; "floor" is what real training items score.
     citation: where the metric was published.
     better: "lower", "higher" or "" where neither is.
     """
@@ -37,9 +41,62 @@ class Result:
     citation: str = ""
     better: str = ""
 
+    @property
+    def floor(self) -> float | None:
+        """What real training items score, measured alike; None where that was not measured or means nothing."""
+        return self.protocol.get("floor")
+
+    @property
+    def signature(self) -> str:
+        """How the figure was measured, in one short word: only figures of one signature are one another's equals."""
+        parts = [("n", self.n), *((k, self.protocol.get(k)) for k in SIGNED)]
+        return "|".join([self.key, *(f"{k}:{v}" for k, v in sorted(parts, key=_place) if v is not None)])
+
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready form."""
-        return {**asdict(self), "interval": list(self.interval) if self.interval else None}
+        interval = list(self.interval) if self.interval else None
+        return {**asdict(self), "interval": interval, "floor": self.floor, "signature": self.signature}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Result:
+        """What `to_json` wrote. Raises KeyError where something is missing."""
+        ends = data["interval"]
+        kept = {k: data[k] for k in ("key", "name", "value", "n", "protocol", "citation", "better")}
+        return cls(**kept, interval=None if ends is None else (ends[0], ends[1]))
+
+
+def _place(part: tuple[str, Any]) -> int:
+    return 1 if part[0] == "n" else 0 if part[0] == "features" else 2
+
+
+def comparable(a: Result, b: Result) -> None:
+    """Raises BadValue, with the reason and the command that cures it, where two figures must not be compared."""
+
+    def differs(what: str, cure: str) -> BadValue:
+        ours, theirs = (r.n if what == "n" else r.protocol.get(what) for r in (a, b))
+        shown = "held-out items" if what == "n_held_out" else what
+        return BadValue(f"{a.name} and {b.name} cannot be compared: {shown} {ours} and {theirs}: {cure}")
+
+    together = "measure both in one go: `genloom evaluate RUN --against RUN2`"
+    if a.key != b.key:
+        raise BadValue(f"{a.name} ({a.key}) and {b.name} ({b.key}) are different figures: compare like with like")
+    for what, cure in (
+        ("data", "measure both on the same data: `genloom evaluate SAMPLES --data D`"),
+        ("split", "measure both on the same split of the data"),
+        ("features", f"{together}, or both on one machine"),
+        ("judge", f"{together}, or both on one machine"),
+        ("kind", "a bound and an exact value compare one way only: train two models of one kind"),
+        ("k", "measure both with one version of genloom"),
+        ("size", "measure both on the data at one size: --data.size"),
+    ):
+        if a.protocol.get(what) != b.protocol.get(what):
+            raise differs(what, cure)
+    if a.key.removesuffix("_real") in BIASED:
+        if a.n != b.n:
+            raise differs("n", f"its value depends on n: measure both at n = {min(a.n, b.n)}: "
+                               f"`genloom evaluate RUN -n {min(a.n, b.n)}`")  # fmt: skip
+        if a.protocol.get("n_held_out") != b.protocol.get("n_held_out"):
+            raise differs("n_held_out", f"its value depends on them: {together}")
 
 
 class SplitLike(Protocol):

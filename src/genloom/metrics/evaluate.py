@@ -1,31 +1,30 @@
-"""All that can be measured of a finished model on a data set, each figure with its protocol."""
+"""All that can be measured of a finished model, or of samples that any tool made, each figure with its protocol."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
 
 import torch
-from scipy.stats import t as student
 from torch import Tensor
 
-from genloom.core import CanSample, HasLikelihood, Model, Sampling, the_class
+from genloom import __version__
+from genloom.core import CanSample, Field, HasLikelihood, Model, Sampling
 from genloom.errors import BadData, BadValue
-from genloom.metrics import frechet
 from genloom.metrics.base import Result
 from genloom.metrics.extractor import Extractor, embed
+from genloom.metrics.figures import compare
 from genloom.metrics.likelihood import Decodes, likelihood
 from genloom.metrics.originality import Originality, originality
-from genloom.metrics.precision_recall import precision_recall_results
-from genloom.metrics.shares import class_shares
-from genloom.metrics.store import DatasetLike, extractor_for, featured, split_features
+from genloom.metrics.recitation import Recitation
+from genloom.metrics.recited import recited
+from genloom.metrics.store import DatasetLike, extractor_for
 from genloom.modalities.image import to_bytes, to_float
 
-NEIGHBOURS = 5
-BALLS = 5_000  # items a side for precision and recall
 CHUNK = 256
+TEXTS = 100  # texts that are drawn to see whether a model recites
 
 
 class EvaluatedSet(DatasetLike, Protocol):
@@ -39,7 +38,7 @@ class EvaluatedSet(DatasetLike, Protocol):
 class Evaluation:
     """results: every figure; n: samples that were drawn; extractor: name@hash, or "" where none was needed;
     facts: of the extractor; seconds: by part of the work; notes: what a reader must know; memorisation: the verdict on
-    copies of training items, empty where it was not asked for."""
+    copies of training items (of texts: on recited stretches), empty where nothing was asked or can be said."""
 
     data: str
     digest: str
@@ -81,47 +80,35 @@ def evaluate(
 ) -> Evaluation:
     """Measures `model` against the held-out (test) items of `dataset`, always in fp32.
 
-    n: samples to draw; generator: for samples and estimates; extractor: by default the data set's own, trained now or
+    n: images to draw; generator: for samples and estimates; extractor: by default the data set's own, trained now or
     cached; options: of sampling; repeats: disjoint sets of n samples, from three on the Frechet distance gets a
     t-interval; likelihood_items: held-out items for the likelihood (None: all); samples: floats or bytes (n, C, H, W)
-    already drawn, instead of drawing; copies: whether to look for copies of training items.
-    Raises BadValue for n < 2, BadData where nothing can be measured.
+    already drawn, instead of drawing; copies: whether to look for copies of training items; of models of text 100
+    texts are drawn for that. Raises BadValue for n < 2, BadData where nothing can be measured.
     """
     if n < 2 or repeats < 1:
         raise BadValue(f"expected at least 2 samples and 1 repeat, got n = {n} and {repeats}: raise -n")
     key, item = next((k, f) for k, f in dataset.spec.items() if f.role == "item")
-    device = next((p.device for p in model.parameters()), torch.device("cpu"))
-    results: list[Result] = []
+    seed = generator.initial_seed()
     seconds: dict[str, float] = {}
     notes: list[str] = []
-    used: Extractor | None = None
-    found: Originality | None = None
-    drawn = 0
-    if item.modality == "image" and (isinstance(model, CanSample) or samples is not None):
+    found: Evaluation | None = None
+    given: Tensor | list[str] | None = None if samples is None else checked_images(samples, item, notes)
+    if samples is None and isinstance(model, CanSample):
         started = time.perf_counter()
-        used = extractor or extractor_for(dataset, device=device)
-        seconds["extractor"] = time.perf_counter() - started
-        sets = []
-        for _ in range(repeats):
-            started = time.perf_counter()
-            images = draw(model, key, n, generator, options, batch) if samples is None else to_bytes(samples)
-            seconds["sampling"] = seconds.get("sampling", 0.0) + time.perf_counter() - started
-            started = time.perf_counter()
-            sets.append(embed(used, (to_float(part) for part in images.split(512))))
-            seconds["features"] = seconds.get("features", 0.0) + time.perf_counter() - started
-        drawn = sum(map(len, sets))
-        started = time.perf_counter()
-        results += compare(used, dataset, sets, notes)
-        seconds["distances"] = time.perf_counter() - started
-        if copies:
-            started = time.perf_counter()
-            found = originality(images, dataset)
-            results += [found.result] if found else []
-            notes += [found.sentence, *found.notes] if found else []
-            seconds["copies"] = time.perf_counter() - started
+        if item.modality == "image":
+            given = torch.cat([draw(model, key, n, generator, options, batch) for _ in range(repeats)])
+        elif item.modality == "text" and copies and dataset.tokenizer is not None:
+            given = write(model, key, item, dataset.tokenizer, generator, options)
+        seconds["sampling"] = time.perf_counter() - started
+    if given is not None and item.modality in ("image", "text"):
+        device = next((p.device for p in model.parameters()), torch.device("cpu"))
+        sets = repeats if samples is None and item.modality == "image" else 1
+        found = _measured(given, dataset, extractor, device, sets, seed, copies)
+    results, seconds = list(found.results) if found else [], {**seconds, **(found.seconds if found else {})}
     if isinstance(model, HasLikelihood):
         started = time.perf_counter()
-        results += likelihood(
+        probable = likelihood(
             model,
             dataset.test,
             item,
@@ -131,20 +118,128 @@ def evaluate(
             tokenizer=dataset.tokenizer if item.modality == "text" else None,
             text_key=key,
         )
+        likely = [_signed(r, dataset, seed, item) for r in probable]
+        results = likely + results if item.modality == "text" else results + likely
         seconds["likelihood"] = time.perf_counter() - started
     if not results:
         raise BadData(f"{type(model).__name__} neither draws images nor gives probabilities: nothing can be measured")
+    found = found or Evaluation(dataset.name, dataset.digest, 0, ())
+    seconds = {k: round(v, 3) for k, v in seconds.items()}
+    return replace(found, results=tuple(results), seconds=seconds, notes=(*notes, *found.notes))
+
+
+def evaluate_samples(
+    items: Tensor | Sequence[str],
+    dataset: EvaluatedSet,
+    *,
+    extractor: Extractor | None = None,
+    device: torch.device | str = "cpu",
+    seed: int = 0,
+    copies: bool = True,
+) -> Evaluation:
+    """Measures samples that anything made against the held-out (test) items of `dataset`.
+
+    items: images (n, C, H, W) of the data set's shape, bytes or floats in [-1, 1], or texts. They are put into a random
+    order by `seed` first, since figures that cannot use all of them use the first. Raises BadValue for fewer than two,
+    BadData for another shape or modality, values that are not finite, and pictures that are all of one flat colour.
+    """
+    item = next(f for f in dataset.spec.values() if f.role == "item")
+    kind = "image" if isinstance(items, Tensor) else "text"
+    if kind != item.modality:
+        raise BadData(f"the samples are {kind}s and {dataset.name} holds {item.modality}s: give samples of its kind")
+    if len(items) < 2:
+        raise BadValue(f"expected at least 2 samples, got {len(items)}: give more")
+    order = torch.randperm(len(items), generator=torch.Generator().manual_seed(seed))
+    notes: list[str] = []
+    if isinstance(items, Tensor):
+        shuffled: Tensor | list[str] = checked_images(items, item, notes)[order]
+    else:
+        shuffled = [items[i] for i in order.tolist()]
+    found = _measured(shuffled, dataset, extractor, torch.device(device), 1, seed, copies)
+    pairs = found.memorisation.get("pairs")
+    if pairs is not None:  # by the place in what was given, not in the shuffled order
+        told = {**found.memorisation, "pairs": [(int(order[i]), j, score) for i, j, score in pairs]}
+        found = replace(found, memorisation=told)
+    return replace(found, notes=(*notes, *found.notes))
+
+
+def checked_images(images: Tensor, field: Field, notes: list[str]) -> Tensor:
+    """Samples as bytes (n, C, H, W). Raises BadData where they are none that could be measured."""
+    if images.ndim != 4 or tuple(images.shape[1:]) != field.shape:
+        raise BadData(
+            f"expected samples (n, {', '.join(map(str, field.shape))}), got {tuple(images.shape)}: scale them"
+        )
+    if images.is_floating_point() and not bool(torch.isfinite(images).all()):
+        bad = int((~torch.isfinite(images)).flatten(1).any(1).sum())
+        raise BadData(f"{bad} of {len(images)} samples hold NaN or infinity: leave them out or mend the model")
+    found = to_bytes(images)
+    flat = int((found.flatten(2).amin(2) == found.flatten(2).amax(2)).all(1).sum())
+    if flat == len(found):
+        raise BadData(f"all {flat:,} samples are constant, pictures of one flat colour: there is nothing to measure")
+    if flat:
+        notes.append(f"{flat:,} of {len(found):,} samples are constant, pictures of one flat colour")
+    if bool((found[1:] == found[:1]).all()):
+        notes.append(f"all {len(found):,} samples are one and the same picture")
+    return found
+
+
+def _measured(
+    items: Tensor | Sequence[str],
+    dataset: EvaluatedSet,
+    extractor: Extractor | None,
+    device: torch.device,
+    repeats: int,
+    seed: int,
+    copies: bool,
+) -> Evaluation:
+    """Figures of samples in random order; images: `repeats` sets of equal size one after the other."""
+    item = next(f for f in dataset.spec.values() if f.role == "item")
+    results: list[Result] = []
+    seconds: dict[str, float] = {}
+    notes: list[str] = []
+    used: Extractor | None = None
+    found: Originality | Recitation | None = None
+    if isinstance(items, Tensor):
+        images = to_bytes(items)
+        started = time.perf_counter()
+        used = extractor or extractor_for(dataset, device=device)
+        seconds["extractor"] = time.perf_counter() - started
+        started = time.perf_counter()
+        features = embed(used, (to_float(part) for part in images.split(512)))
+        seconds["features"] = time.perf_counter() - started
+        started = time.perf_counter()
+        results += compare(used, dataset, list(features.tensor_split(repeats)), notes)
+        seconds["distances"] = time.perf_counter() - started
+        if copies:
+            started = time.perf_counter()
+            found = originality(images, dataset)
+            results += [found.result] if found else []
+            seconds["copies"] = time.perf_counter() - started
+    elif copies:
+        started = time.perf_counter()
+        found = recited(items, dataset, dataset.tokenizer)
+        results += found.results if found else ()
+        seconds["copies"] = time.perf_counter() - started
+    if copies and found is None:
+        notes.append("there are too few items to say anything on copies")
+    notes += [found.sentence, *found.notes] if found else []
     return Evaluation(
         data=dataset.name,
         digest=dataset.digest,
-        n=drawn,
-        results=tuple(results),
+        n=len(items),
+        results=tuple(_signed(r, dataset, seed, item) for r in results),
         extractor=used.identity if used else "",
         facts=dict(used.facts) if used else {},
         seconds={k: round(v, 3) for k, v in seconds.items()},
         notes=tuple(notes),
         memorisation=found.to_json() if found else {},
     )
+
+
+def _signed(result: Result, dataset: DatasetLike, seed: int, item: Field) -> Result:
+    """The result with what all figures of an evaluation share in its protocol."""
+    shared = {"seed": seed, "split": "test", "data": dataset.digest[:12], "version": __version__}
+    return replace(result, protocol={**result.protocol, "size": "x".join(map(str, item.shape)), **shared})
 
 
 @torch.no_grad()
@@ -164,81 +259,24 @@ def draw(
     return torch.cat(parts)
 
 
-def compare(
-    net: Extractor, dataset: DatasetLike, sets: list[Tensor], notes: list[str], *, cached: bool = True
-) -> list[Result]:
-    """Figures of sample features, one (n, 64) a repeat, against held-out items, beside what real training items get."""
-    held_out = split_features(net, dataset, "test", cached=cached)
-    train = split_features(net, dataset, "train", cached=cached)
-    for part, found, split in (("held-out", held_out, dataset.test), ("training", train, dataset.train)):
-        if len(found) < len(split):
-            notes.append(f"{len(found):,} of the {len(split):,} {part} items stand for all in distances")
-    # A fixed choice, so that the floor is the same number in every run on this data set.
-    order = torch.Generator().manual_seed(0)
-    real = train[torch.randperm(len(train), generator=order)]
-    n = min(len(sets[0]), len(real))
-    if n < len(sets[0]):
-        notes.append(
-            f"the training split holds {n:,} items: Frechet distances use the first {n:,} samples, as the floor does"
-        )
-    if min(len(held_out), n) < 2:
-        raise BadData(f"{len(held_out)} held-out and {n} training items: too few to measure against")
-    name = f"FD({net.identity})"
-    distances = [frechet.frechet_distance(s[:n], held_out) for s in sets]
-    floor = frechet.frechet_distance(real[:n], held_out)
-    protocol = {"n": n, "n_held_out": len(held_out), "features": net.identity, "precision": "float64"}
-    interval, how = _t_interval(distances)
-    results = [
-        Result(
-            "fd",
-            name,
-            sum(distances) / len(distances),
-            interval,
-            n,
-            {**protocol, "floor": floor, "repeats": len(sets), "interval": how},
-            frechet.CITATION,
-            "lower",
-        ),
-        Result(
-            "fd_floor",
-            f"{name} of real training items",
-            floor,
-            None,
-            n,
-            {**protocol, "samples": "training items"},
-            frechet.CITATION,
-        ),
-    ]
-    balls = min(BALLS, n, len(held_out))
-    if balls > NEIGHBOURS:
-        chosen = held_out[torch.randperm(len(held_out), generator=order)[:balls]]
-        results += precision_recall_results(chosen, sets[0][:balls], k=NEIGHBOURS, features=net.identity)
-        for result in precision_recall_results(chosen, real[:balls], k=NEIGHBOURS, features=net.identity):
-            results.append(
-                replace(result, key=f"{result.key}_real", name=f"{result.name} of real training items", better="")
-            )
-    else:
-        notes.append(f"{balls} items a side are too few for precision and recall with k = {NEIGHBOURS}")
-    label = the_class(dataset.spec)
-    if label is not None and net.classes:
-        verdicts = net.judge(held_out)
-        truth = torch.cat([dataset.test.batch(rows)[label[0]] for rows in featured(dataset.test).split(512)])
-        accuracy = float((verdicts == truth).double().mean())
-        results += class_shares(
-            torch.cat([net.judge(s) for s in sets]),
-            net.classes,
-            judge=net.identity,
-            reference=verdicts,
-            accuracy=accuracy,
-        )
-    return results
-
-
-def _t_interval(values: list[float]) -> tuple[tuple[float, float] | None, str]:
-    """Student's interval of the mean over disjoint sample sets; a bootstrap would be biased for this metric."""
-    if len(values) < 3:
-        return None, "none: it takes three disjoint sample sets"
-    spread = torch.tensor(values, dtype=torch.float64)
-    half = float(student.ppf(0.975, len(values) - 1)) * float(spread.std()) / len(values) ** 0.5
-    mean = float(spread.mean())
-    return (mean - half, mean + half), f"t, 95%, over {len(values)} disjoint sample sets; held-out items fixed"
+@torch.no_grad()
+def write(
+    model: Model,
+    key: str,
+    field: Field,
+    tokenizer: Decodes,
+    generator: torch.Generator,
+    options: Sampling = Sampling(),
+    n: int = TEXTS,
+) -> list[str]:
+    """n texts of a window's length, as a person would get them."""
+    if not isinstance(model, CanSample):
+        raise BadData(f"{type(model).__name__} cannot draw samples")
+    training = model.training
+    model.eval()
+    try:
+        length = options.length or field.shape[0]
+        ids = model.sample(n, options=replace(options, length=length), generator=generator)[key].cpu()
+    finally:
+        model.train(training)
+    return [tokenizer.decode(row.tolist()) for row in ids]

@@ -94,7 +94,12 @@ class Extractor(nn.Module):
         """The class index (B,) of items with these features. Raises BadData where the data had no labels."""
         if not self.classes:
             raise BadData(f"the extractor {self.identity} knows no classes: its data set carries no labels")
-        return self.kind(features / self.scale + self.mean).argmax(1)
+        return self.logits(features).argmax(1)
+
+    def logits(self, features: Tensor) -> Tensor:
+        """Unnormalised log-probabilities (B, K) of the classes of items with these features."""
+        found: Tensor = self.kind(features.to(self.mean.device) / self.scale + self.mean)
+        return found.to(features.device)
 
     @property
     def identity(self) -> str:

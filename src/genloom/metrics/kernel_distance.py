@@ -47,6 +47,20 @@ def _within(x: Tensor, chunk: int) -> Tensor:
 
 def kernel_distance(x: Array, y: Array, *, chunk: int = 1024) -> KernelDistance:
     """Between two sets of features (N, D) and (M, D). Raises BadValue with fewer than three items on a side."""
+    value, without_x, without_y = _jackknife(x, y, chunk)
+    return KernelDistance(value, (_variance(without_x) + _variance(without_y)) ** 0.5)
+
+
+def kernel_difference(real: Array, first: Array, second: Array, *, chunk: int = 1024) -> tuple[float, float, float]:
+    """The kernel distances of two sets (N, D) and (K, D) to the same real items (M, D), and the standard error of their
+    difference, in which what both owe to the real items cancels. Raises BadValue with fewer than three items."""
+    one, without_x, without_y = _jackknife(first, real, chunk)
+    two, without_z, without_w = _jackknife(second, real, chunk)
+    return one, two, (_variance(without_x) + _variance(without_z) + _variance(without_w - without_y)) ** 0.5
+
+
+def _jackknife(x: Array, y: Array, chunk: int) -> tuple[float, Tensor, Tensor]:
+    """The distance, and what it would be without each item of x, (N,), and of y, (M,): every one at once."""
     a, b = (t.double() for t in pair(x, y))
     n, m = len(a), len(b)
     if min(n, m) < 3:
@@ -55,11 +69,15 @@ def kernel_distance(x: Array, y: Array, *, chunk: int = 1024) -> KernelDistance:
     across_a, across_b = _sums(a, b, chunk)
     total_a, total_b, total = inside_a.sum(), inside_b.sum(), across_a.sum()
     first, second, third = total_a / (n * (n - 1)), total_b / (m * (m - 1)), total / (n * m)
-    # What the estimate would be without item i: every one at once.
     without_a = (total_a - 2 * inside_a) / ((n - 1) * (n - 2)) + second - 2 * (total - across_a) / ((n - 1) * m)
     without_b = first + (total_b - 2 * inside_b) / ((m - 1) * (m - 2)) - 2 * (total - across_b) / (n * (m - 1))
-    variance = sum((k - 1) / k * (w - w.mean()).square().sum() for k, w in ((n, without_a), (m, without_b)))
-    return KernelDistance(float(first + second - 2 * third), float(torch.as_tensor(variance).sqrt()))
+    return float(first + second - 2 * third), without_a, without_b
+
+
+def _variance(without: Tensor) -> float:
+    """Of a figure, from its values without each of k items."""
+    k = len(without)
+    return (k - 1) / k * float((without - without.mean()).square().sum())
 
 
 def kernel_distance_result(real: Array, fake: Array, *, features: str) -> Result:

@@ -8,6 +8,7 @@ bisection over lengths.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 
 from genloom.errors import BadValue
 from genloom.metrics.base import Result
-from genloom.metrics.copies import LEVEL, p_value
+from genloom.metrics.copies import LEVEL, p_value, samples_needed
 from genloom.metrics.shares import clopper_pearson
 
 CITATION = (
@@ -26,6 +27,8 @@ CITATION = (
     "Novelty in Text Generation Using {RAVEN}}, author={McCoy, R. Thomas and Smolensky, Paul and Linzen, Tal and Gao, "
     "Jianfeng and Celikyilmaz, Asli}, journal={TACL}, volume={11}, pages={652--670}, year={2023}}"
 )
+PLANTED = 0.05  # of the samples, recited whole: what a verdict of "pass" would have found
+_HEADS = {"fail": "Recited", "pass": "Nothing recited", "inconclusive": "No verdict on recitation"}
 _BASE = np.uint64(0x9E3779B97F4A7C15)  # odd, so it has an inverse modulo 2^64
 _INVERSE = np.uint64(pow(0x9E3779B97F4A7C15, -1, 1 << 64))
 
@@ -101,23 +104,34 @@ def distinct(texts: Sequence[str], n: int = 2) -> float:
 
 @dataclass(frozen=True)
 class Recitation:
-    """results: figures; verdict: "pass" or "fail"; p: of the test; worst: (characters, the stretch) of the longest
-    copies, the longest first; sentence: in words."""
+    """results: figures; verdict: "pass", "fail" or "inconclusive"; p: of the test; needed: samples that a verdict
+    takes, None where it has one or no number would do; worst: (characters, the stretch) of the longest copies, the
+    longest first; sentence: in words; notes: what a reader must know."""
 
     results: tuple[Result, ...]
     verdict: str
     p: float
+    needed: int | None
     worst: tuple[tuple[int, str], ...]
     sentence: str
+    notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready form."""
-        return {"verdict": self.verdict, "p": self.p, "worst": [list(w) for w in self.worst], "sentence": self.sentence}
+        return {
+            "verdict": self.verdict,
+            "p": self.p,
+            "needed": self.needed,
+            "worst": [list(w) for w in self.worst],
+            "sentence": self.sentence,
+            "notes": list(self.notes),
+        }
 
 
 def recitation(texts: Sequence[str], held_out: Sequence[str], source: str, *, worst: int = 5) -> Recitation:
     """Judges samples beside stretches of held-out text of about the same length, both against the training text.
 
+    "pass" means more than "nothing was found": had PLANTED of the samples been recited whole, they would have been.
     Raises BadValue for fewer than two samples or ten held-out stretches.
     """
     if len(texts) < 2 or len(held_out) < 10:
@@ -125,26 +139,44 @@ def recitation(texts: Sequence[str], held_out: Sequence[str], source: str, *, wo
     mine, chance = longest_copies(texts, source), longest_copies(held_out, source)
     # Long is suspicious where low scores are: the same exact test, on 1 / length.
     p, threshold = p_value(_shortness(mine), _shortness(chance))
+    sure = _found(len(mine), chance, int(np.median([len(t) for t in texts])))
+    verdict = "fail" if p < LEVEL else "pass" if sure else "inconclusive"
+    needed = samples_needed(len(chance), PLANTED) if verdict == "inconclusive" else None
+    needed = None if needed is None or needed <= len(mine) else needed
     limit = round(1 / threshold - 1)
     over = sum(v > limit for v in mine)
     n = 25
     share, by_chance = seen_share(texts, source, n), seen_share(held_out, source, n)
-    protocol = {"verdict": "fail" if p < LEVEL else "pass", "p": p, "characters": limit, "n_held_out": len(held_out)}
+    protocol = {"verdict": verdict, "p": p, "characters": limit, "planted_found": sure, "n_held_out": len(held_out)}
     results = (
         Result("recited", "samples reciting more than held-out text", over / len(mine),
-               clopper_pearson(over, len(mine)), len(mine), {**protocol, "interval": "Clopper-Pearson, 95%"}, CITATION, "lower"),
+               clopper_pearson(over, len(mine)), len(mine),
+               {**protocol, "interval": "Clopper-Pearson, 95%"}, CITATION, "lower"),
         Result("seen_25", f"windows of {n} characters that stand in the training text", share, None, len(mine),
-               {"held_out": by_chance, "n_held_out": len(held_out)}, CITATION, "lower"),
+               {"floor": by_chance, "samples_of_the_floor": "held-out text", "n_held_out": len(held_out)},
+               CITATION, "lower"),
         Result("distinct_2", "distinct word pairs", distinct(texts), None, len(mine),
-               {"held_out": distinct(held_out)}, CITATION, ""),
+               {"floor": distinct(held_out), "samples_of_the_floor": "held-out text"}, CITATION, ""),
     )  # fmt: skip
     order = sorted(range(len(mine)), key=lambda i: -mine[i])[:worst]
     found = tuple((mine[i], _stretch(texts[i], source, mine[i])) for i in order)
     said = (
-        f"The longest stretch of a sample that stands in the training text has {max(mine)} characters; "
-        f"of held-out text {max(chance)} (p = {p:.2g})."
+        f"{_HEADS[verdict]}: the longest stretch of a sample that stands in the training text has {max(mine)} "
+        f"characters; of held-out text {max(chance)} (p = {p:.2g})."
     )
-    return Recitation(results, str(protocol["verdict"]), p, found, said)
+    if verdict == "pass":
+        said += f" Samples recited whole, {PLANTED:.0%} of them, would have been found."
+    elif verdict == "inconclusive":
+        cure = f"measure at least {needed:,} samples" if needed else "it takes longer samples or more held-out text"
+        said += f" Samples recited whole, {PLANTED:.0%} of them, would have gone unseen: {cure}."
+    return Recitation(results, verdict, p, needed, found, said)
+
+
+def _found(n: int, chance: Sequence[int], length: int) -> bool:
+    """Whether PLANTED of n samples, recited whole, would be found among others that are like held-out text."""
+    copies = math.ceil(PLANTED * n)
+    others = np.random.default_rng(0).choice(np.asarray(chance), n - copies)
+    return p_value(_shortness([*others.tolist(), *[length] * copies]), _shortness(chance))[0] < LEVEL
 
 
 def _shortness(lengths: Sequence[int]) -> torch.Tensor:

@@ -1,4 +1,6 @@
-"""`genloom evaluate`: how good a run's model is, each figure with its protocol and beside what real data reach."""
+"""`genloom evaluate`: how good a run's model is, or samples that any tool made, each figure with its protocol and
+beside what real data reach.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genloom.errors import BadData, Storage
+from genloom.errors import BadData, BadValue, Storage
 from genloom.verbs.places import check_count
-from genloom.verbs.results import aligned, cell, finite, html_table
+from genloom.verbs.results import Table, aligned, cell, finite, html_table
 from genloom.verbs.sample import AnyRun, open_run, sampling
 
 if TYPE_CHECKING:
@@ -21,15 +23,19 @@ if TYPE_CHECKING:
     from genloom.metrics.evaluate import Evaluation
 
 FILE = "evaluation.json"
+SAMPLES = 5000  # images drawn of a run where nobody says otherwise
+_BESIDE = ("fd_floor", "precision_real", "recall_real")  # figures that a table shows in its column of real items
 
 
 @dataclass(frozen=True)
 class Evaluated:
-    """The figures of one run. evaluation: as `genloom.metrics.evaluate` gives them; made: how the samples were made."""
+    """The figures of one run, or of samples. run: where they are; made: how the samples were made; evaluation: as
+    `genloom.metrics.evaluate` gives them; kind: "run" or "samples"."""
 
     run: str
     made: Mapping[str, Any]
     evaluation: Evaluation
+    kind: str = "run"
 
     def __getitem__(self, key: str) -> float:
         """One figure by its key: result["fd"]."""
@@ -37,17 +43,21 @@ class Evaluated:
 
     def to_json(self) -> dict[str, Any]:
         """Everything, as RUN/evaluation.json holds it."""
-        return {"run": self.run, **self.made, **self.evaluation.to_json()}
+        return {self.kind: self.run, **self.made, **self.evaluation.to_json()}
 
     def rows(self) -> list[tuple[Any, ...]]:
-        """(name, value, interval, n, which way is better) of every figure."""
+        """(name, value, interval, what real items score, n, which way is better) of every figure."""
         found = []
         for r in self.evaluation.results:
+            if r.key in _BESIDE:
+                continue
             interval = f"{r.interval[0]:.4g} .. {r.interval[1]:.4g}" if r.interval else ""
-            found.append((r.name, cell(float(r.value)), interval, r.n, r.better))
+            floor = r.protocol.get("held_out_share") if r.floor is None else r.floor
+            found.append((r.name, cell(float(r.value)), interval, "" if floor is None else cell(float(floor)), r.n,
+                          r.better))  # fmt: skip
         return found
 
-    _columns = ("figure", "value", "95% interval", "n", "better")
+    _columns = ("figure", "value", "95% interval", "real items", "n", "better")
 
     def notes(self) -> list[str]:
         """What a reader must know."""
@@ -82,7 +92,7 @@ def data_of(loaded: Loaded) -> Dataset:
 
 def evaluate(
     run: AnyRun,
-    n: int = 5000,
+    n: int | None = None,
     seed: int = 0,
     raw: bool = False,
     *,
@@ -96,20 +106,22 @@ def evaluate(
     runs: str | Path = "runs",
     samples: Tensor | None = None,
     repeats: int = 1,
-) -> Evaluated:
-    """Figures of n samples against held-out data (texts: of n held-out windows); also written to RUN/evaluation.json.
+    data: Any = None,
+    against: AnyRun = None,
+    overrides: Mapping[str, Any] | None = None,
+) -> Evaluated | Table:
+    """Figures of n samples (5,000) against held-out data (texts: of n held-out windows); also written to
+    RUN/evaluation.json.
 
-    Images: Frechet distance, precision and recall, shares of classes in the features of a small extractor trained on
-    the data set, beside what training items reach. Wherever the model gives a likelihood: bits per dimension or nats
-    per token. samples: images that were drawn already, instead of drawing. repeats: disjoint sets of n samples;
-    from three on, the Frechet distance comes with a t-interval over them. Raises BadValue, BadData.
+    Images: Frechet distance, precision and recall, shares of classes and more in the features of a small extractor
+    trained on the data set, beside what training items reach, and whether training items were copied. Wherever the
+    model gives a likelihood: bits per dimension or nats per token. samples: images that were drawn already, instead of
+    drawing. repeats: disjoint sets of n samples; from three on, the Frechet distance comes with a t-interval over them.
+
+    data: then `run` is a file or folder of samples that any tool made, all of which (or the first n) are measured
+    against this data set; overrides: fields of the data. against: another run (with data: other samples), measured
+    alike; the result is a table of differences. Raises BadValue, BadData.
     """
-    import torch
-
-    from genloom.engine.preview import item_field
-    from genloom.metrics.evaluate import evaluate as measure
-
-    check_count(n)
     choices: dict[str, Any] = {
         "steps": steps,
         "solver": solver,
@@ -119,6 +131,36 @@ def evaluate(
         "top_p": top_p,
         "prior": prior,
     }
+    n = None if n is None else check_count(n)
+    given = {k: v for k, v in choices.items() if v is not None}
+    if data is not None:
+        if raw or given or samples is not None or repeats != 1:
+            raise BadValue(f"{run}: with --data it is samples, which --seed and -n alone concern; leave the rest out")
+        return _of_samples(run, n, seed, data, overrides or {}, against)
+    if overrides:
+        raise BadValue(f"--data.{next(iter(overrides))} goes with --data; a run is measured on its own data")
+    if against is not None:
+        from genloom.verbs.against import runs_apart
+
+        return runs_apart(run, against, n or SAMPLES, seed, raw, sampling(**choices), runs)
+    return _of_run(run, n or SAMPLES, seed, raw, given, runs, samples, repeats)
+
+
+def _of_run(
+    run: AnyRun,
+    n: int,
+    seed: int,
+    raw: bool,
+    choices: Mapping[str, Any],
+    runs: str | Path,
+    samples: Tensor | None,
+    repeats: int,
+) -> Evaluated:
+    import torch
+
+    from genloom.engine.preview import item_field
+    from genloom.metrics.evaluate import evaluate as measure
+
     options = sampling(**choices)
     loaded = open_run(run, runs, raw)
     dataset = data_of(loaded)
@@ -136,8 +178,30 @@ def evaluate(
     )
     made = {"step": loaded.step, "asked": n, "seed": seed, "raw": raw}
     made |= {"repeats": repeats} if repeats != 1 else {}
-    made |= {k: v for k, v in choices.items() if v is not None}
-    result = Evaluated(str(loaded.run.path), made, found)
+    result = Evaluated(str(loaded.run.path), {**made, **choices}, found)
     with contextlib.suppress(Storage):  # a run on a read-only disk can be evaluated, only not remembered
         loaded.run.write(FILE, finite(result.to_json()))
     return result
+
+
+def _of_samples(
+    path: Any, n: int | None, seed: int, data: Any, overrides: Mapping[str, Any], against: Any
+) -> Evaluated | Table:
+    from genloom import data as sets
+    from genloom.data.foreign import source_of
+    from genloom.data.samples import load_samples
+    from genloom.metrics.evaluate import evaluate_samples
+    from genloom.verbs.catalogue import data_options
+
+    dataset = sets.load(data_options(source_of(data, data_options("", overrides)), overrides))
+    item = next(f for f in dataset.spec.values() if f.role == "item")
+    notes: list[str] = []
+    items = load_samples(Path(path).expanduser(), item, dataset.options, n, notes)
+    if against is not None:
+        from genloom.verbs.against import samples_apart
+
+        others = load_samples(Path(against).expanduser(), item, dataset.options, n, notes)
+        return samples_apart((str(path), items), (str(against), others), dataset, seed, notes)
+    found = evaluate_samples(items, dataset, seed=seed)
+    told = tuple(dict.fromkeys((*notes, *found.notes)))
+    return Evaluated(str(path), {"asked": n, "seed": seed}, replace(found, notes=told), "samples")
