@@ -78,10 +78,11 @@ def run_timed(clock: Clock, time: FakeTime, seconds_a_step: list[float]) -> list
 
 SLOW_START = [1.5] * 5 + [0.01]
 SLOW_END = [0.01] * 1500 + [0.5]
+FAST_END = [0.19] * 104 + [0.001]  # what was predicted is done with a little time left
 
 
 @pytest.mark.parametrize(
-    "pace", [[0.01], [1.0, 0.02], [0.02] * 300 + [0.05], [0.05] * 100 + [0.01], SLOW_START, SLOW_END, [3.0]]
+    "pace", [[0.01], [1.0, 0.02], [0.02] * 300 + [0.05], [0.05] * 100 + [0.01], SLOW_START, SLOW_END, FAST_END, [3.0]]
 )
 def test_a_timed_run_ends_in_time_with_its_schedule_done(monkeypatch: pytest.MonkeyPatch, pace: list[float]) -> None:
     time = FakeTime()
@@ -89,12 +90,13 @@ def test_a_timed_run_ends_in_time_with_its_schedule_done(monkeypatch: pytest.Mon
     clock = Clock(seconds=20.0)
     progress = run_timed(clock, time, pace)
     assert progress[0] < 0.01
+    assert max(progress) < 1  # at 1 no phase would be due
     if pace is not SLOW_START:  # there progress ran ahead, and is called back
         assert all(a <= b + 0.06 for a, b in pairwise(progress))
     if pace != [3.0]:
         assert 18.9 <= clock.elapsed() <= 20.5 + max(0.0, pace[-1])
         assert progress[-1] > (0.75 if pace is SLOW_END else 0.9)
-    if pace not in (SLOW_END, [3.0]):  # the schedule reaches its end evenly
+    if pace not in (SLOW_END, FAST_END, [3.0]):  # the schedule reaches its end evenly
         assert 0.6 < progress[int(len(progress) * 0.75)] < 0.95
 
 

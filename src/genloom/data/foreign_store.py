@@ -31,7 +31,7 @@ from genloom.data.foreign_items import PARTS, Columns, Item, columns_of, is_tabl
 from genloom.data.options import DataOptions
 from genloom.data.shape import describe_policy, fit, fit_array, parse_size
 from genloom.data.splits import KEY, Rows, by_content, content_key
-from genloom.data.store import Column
+from genloom.data.column import Column
 from genloom.data.texts import text_dataset
 from genloom.errors import BadData, Storage
 from genloom.runs.files import read_json, storage, write_json

@@ -174,7 +174,8 @@ class Clock:
         # Slow first steps predict too few and let progress run ahead; it is never ahead of the time spent for long.
         share = min(1.0, now / limit)
         progress = self.progress(step) if self.knots else share
-        if progress > share + 0.02:
+        # At 1 no phase is due any more: where the prediction ran out before the time, go back to the time.
+        if progress > share + 0.02 or progress >= 1.0:
             progress = share
         if now >= limit:
             return (step, progress, 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 from genloom.errors import GenloomError
@@ -184,7 +184,15 @@ def _health(run: Run) -> list[Finding]:
         rows = run.health()
     except GenloomError:
         return []
-    return [Finding(**{k: v for k, v in row.items() if k in known}) for row in rows if row.get("name")]
+    found = []
+    for row in rows:
+        if row.get("name"):
+            one = Finding(**{k: v for k, v in row.items() if k in known})
+            gone = row.get("until")
+            found.append(
+                one if gone is None else replace(one, level="note", seen=f"{one.seen} (gone by step {gone:,})")
+            )
+    return found
 
 
 def _family(module: str) -> str:
