@@ -112,6 +112,11 @@ def test_what_the_watch_found_is_shown(runs: Path, tmp_path: Path) -> None:
     assert "Serious: mode collapse" in page
     assert "2 of 10 classes" in page
     assert "lower its rate" in page
+    with open(runs / "gan" / "health.jsonl", "w") as file:
+        file.write(json.dumps(line) + "\n" + json.dumps({"name": "mode collapse", "gone": True, "step": 4}) + "\n")
+    page = genloom.report("gan", runs=runs, out=tmp_path / "r.html").report.read_text()
+    assert "Note: mode collapse" in page, "what is gone is no warning any more"
+    assert "from step 3 to step 4" in page
     (runs / "gan" / "health.jsonl").unlink()
     assert "mode collapse" not in genloom.report("gan", runs=runs, out=tmp_path / "r.html").report.read_text()
 

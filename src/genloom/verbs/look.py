@@ -188,10 +188,7 @@ def _health(run: Run) -> list[Finding]:
     for row in rows:
         if row.get("name"):
             one = Finding(**{k: v for k, v in row.items() if k in known})
-            gone = row.get("until")
-            found.append(
-                one if gone is None else replace(one, level="note", seen=f"{one.seen} (gone by step {gone:,})")
-            )
+            found.append(one if one.until is None else replace(one, level="note"))  # the page says from when to when
     return found
 
 
