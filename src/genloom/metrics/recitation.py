@@ -27,6 +27,7 @@ CITATION = (
     "Novelty in Text Generation Using {RAVEN}}, author={McCoy, R. Thomas and Smolensky, Paul and Linzen, Tal and Gao, "
     "Jianfeng and Celikyilmaz, Asli}, journal={TACL}, volume={11}, pages={652--670}, year={2023}}"
 )
+FIRST = 16  # characters of a stretch that is sought everywhere
 PLANTED = 0.05  # of the samples, recited whole: what a verdict of "pass" would have found
 _HEADS = {"fail": "Recited", "pass": "Nothing recited", "inconclusive": "No verdict on recitation"}
 _BASE = np.uint64(0x9E3779B97F4A7C15)  # odd, so it has an inverse modulo 2^64
@@ -57,25 +58,32 @@ class Windows:
         up[:1] = 1
         self._up = np.cumprod(up)
 
-    def hashes(self, n: int) -> Codes:
-        """Of the windows of n characters, (length - n + 1,); empty where the text is shorter."""
+    def hashes(self, n: int, starts: NDArray[np.int64] | None = None) -> Codes:
+        """Of the windows of n characters, (length - n + 1,), or of those that begin at `starts` and end in time; empty
+        where the text is shorter."""
         if not 1 <= n <= self.length:
             return np.empty(0, np.uint64)
-        return (self._sums[n:] - self._sums[: self.length - n + 1]) * self._up[: self.length - n + 1]
+        if starts is None:
+            return (self._sums[n:] - self._sums[: self.length - n + 1]) * self._up[: self.length - n + 1]
+        starts = starts[starts <= self.length - n]
+        return (self._sums[starts + n] - self._sums[starts]) * self._up[starts]
 
 
 def longest_copies(texts: Sequence[str], source: str) -> list[int]:
     """For each text the characters of its longest stretch that stands in `source`, 0 where not even one does.
 
-    A stretch of n holds stretches of n - 1, so lengths can be bisected, for all texts side by side.
+    A stretch of n holds stretches of n - 1, so lengths can be bisected, for all texts side by side. What is longer than
+    FIRST begins where a stretch of FIRST stands: from there on only those places of the source are looked at.
     """
     known, pieces = Windows(source), [Windows(t) for t in texts]
     low = np.zeros(len(pieces), np.int64)  # found
     high = np.array([min(p.length, known.length) for p in pieces], np.int64)  # not yet excluded
+    places = _places(known, pieces)
     while (low < high).any():
         middle = (low + high + 1) // 2
+        middle = np.where((low < FIRST) & (high >= FIRST), FIRST, middle)
         for n in np.unique(middle[low < high]):
-            there = np.sort(known.hashes(int(n)))
+            there = np.sort(known.hashes(int(n), places if n >= FIRST else None))
             for i in np.flatnonzero((middle == n) & (low < high)):
                 mine = pieces[i].hashes(int(n))
                 at = np.searchsorted(there, mine).clip(max=max(len(there) - 1, 0))
@@ -84,6 +92,16 @@ def longest_copies(texts: Sequence[str], source: str) -> list[int]:
                 else:
                     high[i] = n - 1
     return [int(v) for v in low]
+
+
+def _places(known: Windows, pieces: Sequence[Windows]) -> NDArray[np.int64]:
+    """Where in the source a stretch of FIRST characters of any piece stands."""
+    wanted = np.unique(np.concatenate([p.hashes(FIRST) for p in pieces] or [np.empty(0, np.uint64)]))
+    there = known.hashes(FIRST)
+    if not len(wanted) or not len(there):
+        return np.empty(0, np.int64)
+    at = np.searchsorted(wanted, there).clip(max=len(wanted) - 1)
+    return np.flatnonzero(wanted[at] == there)
 
 
 def seen_share(texts: Sequence[str], source: str, n: int) -> float:
@@ -136,7 +154,8 @@ def recitation(texts: Sequence[str], held_out: Sequence[str], source: str, *, wo
     """
     if len(texts) < 2 or len(held_out) < 10:
         raise BadValue(f"recitation needs 2 samples and 10 held-out texts, got {len(texts)} and {len(held_out)}")
-    mine, chance = longest_copies(texts, source), longest_copies(held_out, source)
+    found = longest_copies([*texts, *held_out], source)
+    mine, chance = found[: len(texts)], found[len(texts) :]
     # Long is suspicious where low scores are: the same exact test, on 1 / length.
     p, threshold = p_value(_shortness(mine), _shortness(chance))
     sure = _found(len(mine), chance, int(np.median([len(t) for t in texts])))
@@ -159,7 +178,7 @@ def recitation(texts: Sequence[str], held_out: Sequence[str], source: str, *, wo
                {"floor": distinct(held_out), "samples_of_the_floor": "held-out text"}, CITATION, ""),
     )  # fmt: skip
     order = sorted(range(len(mine)), key=lambda i: -mine[i])[:worst]
-    found = tuple((mine[i], _stretch(texts[i], source, mine[i])) for i in order)
+    longest = tuple((mine[i], _stretch(texts[i], source, mine[i])) for i in order)
     said = (
         f"{_HEADS[verdict]}: the longest stretch of a sample that stands in the training text has {max(mine)} "
         f"characters; of held-out text {max(chance)} (p = {p:.2g})."
@@ -169,7 +188,7 @@ def recitation(texts: Sequence[str], held_out: Sequence[str], source: str, *, wo
     elif verdict == "inconclusive":
         cure = f"measure at least {needed:,} samples" if needed else "it takes longer samples or more held-out text"
         said += f" Samples recited whole, {PLANTED:.0%} of them, would have gone unseen: {cure}."
-    return Recitation(results, verdict, p, needed, found, said)
+    return Recitation(results, verdict, p, needed, longest, said)
 
 
 def _found(n: int, chance: Sequence[int], length: int) -> bool:
