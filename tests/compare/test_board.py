@@ -104,3 +104,11 @@ def test_a_failed_contestant_stands_last_and_is_not_tied() -> None:
     assert "failed" in said
     assert "bad, seed 0: not finite" in said
     assert "no difference is called significant" in said
+
+
+def test_the_gravest_verdict_on_copies_is_said() -> None:
+    runs = [entry("a", 0, 1.0), entry("a", 1, 1.1), entry("b", 0, 2.0), entry("b", 1, 2.1)]
+    for run, verdict in zip(runs, ("pass", "fail", "pass", "inconclusive"), strict=True):
+        run["evaluation"]["memorisation"] = {"verdict": verdict}
+    assert "a fail, b inconclusive" in str(table(record(*runs, seeds=(0, 1))))
+    assert "copies" not in str(table(FULL))

@@ -137,7 +137,22 @@ def _notes(record: Mapping[str, Any], board: Comparison) -> list[str]:
     if told and len(told) < len(board.standings):
         names = ", ".join(s.name for s in board.standings if s.name in told)
         notes.append(f"Told the classes, and drawing by them: {names}. The others learn without.")
-    return [*notes, *plan["notes"]]
+    return [*notes, *_copies(record, seeds), *plan["notes"]]
+
+
+def _copies(record: Mapping[str, Any], seeds: Sequence[int]) -> list[str]:
+    """Whether samples recite training items: of each contestant the gravest verdict over its seeds."""
+    gravest: dict[str, str] = {}
+    grave = ("pass", "inconclusive", "fail")
+    for entry in record["runs"]:
+        verdict = (entry["evaluation"].get("memorisation") or {}).get("verdict")
+        if verdict in grave and entry["seed"] in seeds:
+            before = gravest.get(entry["contestant"], "pass")
+            gravest[entry["contestant"]] = max(before, verdict, key=grave.index)
+    if not gravest:
+        return []
+    said = ", ".join(f"{word} {verdict}" for word, verdict in gravest.items())
+    return [f"Test for copies of training items, the gravest verdict over seeds: {said}."]
 
 
 def _values(entries: Sequence[Mapping[str, Any]], key: str) -> list[float]:

@@ -25,13 +25,13 @@ import torch
 from PIL import Image
 
 from genloom.data.cache import cache_dir
+from genloom.data.column import Column
 from genloom.data.corpus import Files, cut, look
 from genloom.data.dataset import Card, Dataset, image_dataset
 from genloom.data.foreign_items import PARTS, Columns, Item, columns_of, is_table, pairs, parts_of, rows
 from genloom.data.options import DataOptions
 from genloom.data.shape import describe_policy, fit, fit_array, parse_size
 from genloom.data.splits import KEY, Rows, by_content, content_key
-from genloom.data.column import Column
 from genloom.data.texts import text_dataset
 from genloom.errors import BadData, Storage
 from genloom.runs.files import read_json, storage, write_json
