@@ -69,6 +69,9 @@ def distances(runs: Sequence[ReportRun]) -> list[Markup]:
     return [ladder(f"{name}, n = {n:,}", rungs, said) for (name, n), rungs in groups.items() if len(rungs) > 1]
 
 
+SHARED = frozenset(("class", "features", "seed", "split", "data", "size", "version"))  # the same for all of a run
+
+
 def protocol(run: ReportRun) -> list[tuple[Mapping[str, Any], str]]:
     """Each figure with what its value depends on, in one line; of its kind's next ones, what differs from the first."""
     out: list[tuple[Mapping[str, Any], str]] = []
@@ -77,7 +80,7 @@ def protocol(run: ReportRun) -> list[tuple[Mapping[str, Any], str]]:
         facts = {
             k.replace("_", " "): _fact(v)
             for k, v in result.get("protocol", {}).items()
-            if v is not None and k not in ("class", "features")
+            if v is not None and k not in SHARED
         }
         kind, colon, _ = result["key"].partition(":")
         told = facts
