@@ -1,4 +1,5 @@
-"""Writes the table of measurements in README.md from benchmarks/results. `--check` only says whether it is true.
+"""Writes the tables of measurements in README.md and docs/choosing.md from benchmarks/results. `--check` only says
+whether they are true.
 
     python benchmarks/table.py [--check]
 
@@ -15,6 +16,7 @@ from typing import Any
 HERE = Path(__file__).parent
 README = HERE.parent / "README.md"
 TITLE, END = "## Measured\n", "\n## Documentation"
+CHOOSING = HERE.parent / "docs" / "choosing.md"
 
 
 def result(name: str) -> dict[str, Any]:
@@ -100,18 +102,71 @@ def section() -> str:
     return "\n".join(lines)
 
 
+def figure(value: float) -> str:
+    """A distance as a table shows it: three significant digits."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def board() -> list[str]:
+    """The leaderboard on 3,000 digits after a minute, over six seeds."""
+    found = result("compare_mnist")
+    first, second = found["boards"].values()
+    lines = [
+        "| recipe | FD, seeds 0 to 2 | FD, seeds 10 to 12 | precision | recall | smallest class |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in first:
+        again = next(r for r in second if r["recipe"] == row["recipe"])
+        low, high = row["interval"]
+        span = f"**{figure(row['fd'])}** ({figure(low)} to {figure(high)})"
+        lines.append(
+            f"| `{row['recipe']}` | {span} | {figure(again['fd'])} | {row['precision']:.2f} | {row['recall']:.2f} | "
+            f"{row['smallest_share']:.1%} |"
+        )
+    return [*lines, f"| real items | {figure(found['floor'])} | | | | |"]
+
+
+def cells() -> list[str]:
+    """FD of each recipe by data set and budget, beside the floor."""
+    found = result("choosing")["cells"]
+    recipes = [r for r in next(iter(next(iter(found.values())).values())) if r != "floor"]
+    recipes = [r for r in ("vae", "r3gan", "flow") if r in recipes]
+    head = "| data | time each | " + " | ".join(f"`{r}`" for r in recipes) + " | real items |"
+    lines = [head, "|---|---|" + "---|" * (len(recipes) + 1)]
+    for name, budgets in found.items():
+        for budget, cell in budgets.items():
+            best = min(recipes, key=lambda r: cell[r]["fd"])
+            told = []
+            for r in recipes:
+                fd = figure(cell[r]["fd"])
+                copies = {"fail": ", recites", "inconclusive": "", "pass": ""}[cell[r]["copies"]]
+                told.append(f"**{fd}**{copies}" if r == best else f"{fd}{copies}")
+            lines.append(f"| {name} | {budget} | {' | '.join(told)} | {figure(cell['floor'])} |")
+    return lines
+
+
+def filled(text: str, name: str, lines: list[str]) -> str:
+    """The page with the table between the marks of that name made anew."""
+    begin, end = f"<!-- {name}: written by benchmarks/table.py -->\n", "\n<!-- end -->"
+    start = text.index(begin) + len(begin)
+    return text[:start] + "\n".join(lines) + text[text.index(end, start) :]
+
+
+def pages() -> dict[Path, str]:
+    """Every page with its tables made anew."""
+    readme, choosing = (p.read_text(encoding="utf-8") for p in (README, CHOOSING))
+    readme = readme[: readme.index(TITLE)] + section() + readme[readme.index(END) :]
+    return {README: readme, CHOOSING: filled(filled(choosing, "board", board()), "cells", cells())}
+
+
 def main() -> int:
-    text = README.read_text(encoding="utf-8")
-    start, stop = text.index(TITLE), text.index(END)
-    new = text[:start] + section() + text[stop:]
-    if "--check" in sys.argv:
-        if new != text:
-            print(
-                "README.md's table is not what benchmarks/results say: run python benchmarks/table.py", file=sys.stderr
-            )
-        return int(new != text)
-    README.write_text(new, encoding="utf-8")
-    return 0
+    wrong = {path: new for path, new in pages().items() if new != path.read_text(encoding="utf-8")}
+    for path, new in wrong.items():
+        if "--check" in sys.argv:
+            print(f"{path.name} is not what benchmarks/results say: run python benchmarks/table.py", file=sys.stderr)
+        else:
+            path.write_text(new, encoding="utf-8")
+    return int(bool(wrong) and "--check" in sys.argv)
 
 
 if __name__ == "__main__":
