@@ -38,7 +38,6 @@ def cell(folder: Path, name: str, budget: str, n: int) -> dict[str, Any]:
         found[standing.name] = {
             **{key: estimate.value for key, estimate in standing.figures.items()},
             "copies": evaluation["memorisation"].get("verdict"),
-            "items": standing.cost.get("items"),
         }
     return found
 
