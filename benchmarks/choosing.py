@@ -1,6 +1,6 @@
 """Which family for how much data and time: the measurements behind docs/choosing.md.
 
-    python benchmarks/choosing.py [--budgets 60s,5m] [--folder /tmp/choosing]
+    python benchmarks/choosing.py [--budgets 60s,5m] [--folder DIR]
 
 Each cell is one `genloom compare vae r3gan flow` on one data set with one budget and one seed; figures are means over
 three disjoint sets of samples. Finished cells are kept in the folder, so an interrupted benchmark goes on where it

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import os
 from datetime import date
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import jinja2
 from markupsafe import Markup, escape
 
-from genloom.errors import Storage
+from genloom.report.page import environment, put
 from genloom.report.pictures import picture
-from genloom.runs.files import write_text
 
 if TYPE_CHECKING:
     from genloom.data.inspect.finding import Distribution
@@ -23,29 +20,18 @@ _CLASSES = 40
 
 def write_data_page(found: Inspection, path: str | os.PathLike[str]) -> int:
     """Writes the page, whole or not at all. Returns its size in bytes. Raises Storage."""
-    target = Path(path)
     page = render_data(found)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise Storage(f"cannot write {target}: {error.strerror}: choose another place with --out") from error
-    write_text(target, page)
+    put(page, path)
     return len(page.encode())
 
 
 def render_data(found: Inspection) -> str:
     """The page as a string."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("genloom.report", "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["sentence"] = _sentence
+    templates = environment()
+    templates.filters["sentence"] = _sentence
     classes = sorted(found.overview.classes, key=lambda part: -part.items)
     top = max((part.items for part in classes), default=1) or 1
-    return environment.get_template("data.html.j2").render(
+    return templates.get_template("data.html.j2").render(
         found=found,
         today=date.today().strftime("%d %B %Y").lstrip("0"),
         summary=_summary(found),

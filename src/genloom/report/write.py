@@ -7,19 +7,16 @@ tooltips and the switch between light and dark.
 from __future__ import annotations
 
 import base64
-import contextlib
 import hashlib
 import os
-import tempfile
 from importlib import resources
 from pathlib import Path
 
-import jinja2
 from markupsafe import Markup
 
-from genloom.errors import Storage
 from genloom.report import numbers, views
 from genloom.report.content import PROTOCOL, Report
+from genloom.report.page import environment, put
 from genloom.report.pictures import picture
 from genloom.report.words import summary
 
@@ -29,35 +26,13 @@ def write_report(report: Report, path: str | os.PathLike[str]) -> Path:
 
     Raises Storage where the file cannot be written.
     """
-    target = Path(path)
-    page = render(report)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(page)
-            os.chmod(temporary, 0o644)
-            os.replace(temporary, target)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
-            raise
-    except OSError as e:
-        raise Storage(f"cannot write the report {target}: {e.strerror or e}: choose another place with --out") from e
-    return target
+    return put(render(report), path)
 
 
 def render(report: Report) -> str:
     """The page as a string."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("genloom.report", "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
+    templates = environment()
+    templates.filters.update(
         number=numbers.number,
         share=numbers.share,
         interval=numbers.interval,
@@ -69,7 +44,7 @@ def render(report: Report) -> str:
         pretty=views.pretty,
     )
     style, script = asset("style.css"), asset("script.js")
-    return environment.get_template("report.html.j2").render(
+    return templates.get_template("report.html.j2").render(
         report=report,
         policy=f"default-src 'none'; img-src data:; style-src {_hash(style)}; script-src {_hash(script)}; "
         "base-uri 'none'; form-action 'none'",
