@@ -4,14 +4,27 @@ from genloom.core.capabilities import CanDecode, CanEncode, CanSample, CanStream
 from genloom.core.config import config_from_json, config_to_json
 from genloom.core.model import Model
 from genloom.core.play import Loss, Optimizer, Phase, Player, Step, derive_seed
-from genloom.core.spec import Batch, DataSpec, Field, batch_size, spec_from_json, spec_to_json, the_class, the_item
+from genloom.core.spec import (
+    CONTINUOUS,
+    Batch,
+    Column,
+    DataSpec,
+    Field,
+    batch_size,
+    spec_from_json,
+    spec_to_json,
+    the_class,
+    the_item,
+)
 
 __all__ = [
+    "CONTINUOUS",
     "Batch",
     "CanDecode",
     "CanEncode",
     "CanSample",
     "CanStream",
+    "Column",
     "DataSpec",
     "Field",
     "HasLikelihood",

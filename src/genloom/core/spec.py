@@ -17,16 +17,40 @@ Role = Literal["item", "condition"]
 
 
 @dataclass(frozen=True)
+class Column:
+    """One column of a table, and what is needed to turn it into numbers near [-1, 1] and back.
+
+    kind: "number" or "category". values: a category's words, in the order of their codes. knots: a number's quantiles
+    at even steps from 0 to 1 in the training rows. whole: whether every number in it is a whole one.
+    """
+
+    name: str
+    kind: Literal["number", "category"]
+    values: tuple[str, ...] = ()
+    knots: tuple[float, ...] = ()
+    whole: bool = False
+
+    @property
+    def width(self) -> int:
+        """How many of a row's numbers this column takes: one, or one for each value."""
+        return len(self.values) if self.kind == "category" else 1
+
+
+@dataclass(frozen=True)
 class Field:
     """One named part of an item.
 
-    modality: "image" (floats), "text" (token ids) or "class" (an index into `classes`).
-    shape: without the batch dimension: image (C, H, W), text (L,), class ().
+    modality: "image", "audio", "video", "table", "vector" (floats), "text" (token ids) or "class" (an index into
+        `classes`).
+    shape: without the batch dimension: image (C, H, W), audio (C, T), video (C, T, H, W), table and vector (D,),
+        text (L,), class ().
     range: least and greatest value of a continuous field; models see and return images in this range.
     vocabulary: how many token ids a discrete field has; 0 for continuous ones.
     classes: names of a class field's values, in the order of their indices.
     role: "item" is what a model learns to generate, "condition" what it may be told beforehand.
     domain: fields of one domain are paired; different domains are independent collections.
+    rate: samples of audio or frames of video a second; 0 where there is no time.
+    columns: of a table, in the order of a row's numbers.
     """
 
     modality: str
@@ -36,7 +60,12 @@ class Field:
     classes: tuple[str, ...] = ()
     role: Role = "item"
     domain: str = ""
+    rate: float = 0.0
+    columns: tuple[Column, ...] = ()
 
+
+CONTINUOUS = ("image", "audio", "video", "table", "vector")
+"""Modalities whose items are floats in a range."""
 
 DataSpec: TypeAlias = Mapping[str, Field]
 Batch: TypeAlias = Mapping[str, Tensor]
@@ -47,15 +76,18 @@ def batch_size(batch: Batch) -> int:
     return next((len(t) for t in batch.values()), 0)
 
 
-def the_item(spec: DataSpec, modality: str, who: str) -> tuple[str, Field]:
-    """The name and field of the one item of `modality` that the model `who` generates.
+def the_item(spec: DataSpec, modality: str | tuple[str, ...], who: str) -> tuple[str, Field]:
+    """The name and field of the one item of `modality` (or of any of several) that the model `who` generates.
 
     Raises BadData where the data set holds no such item.
     """
-    found = [(k, f) for k, f in spec.items() if f.role == "item" and f.modality == modality]
+    wanted = (modality,) if isinstance(modality, str) else modality
+    found = [(k, f) for k, f in spec.items() if f.role == "item" and f.modality in wanted]
     if len(found) != 1:
         have = ", ".join(f"{f.modality} {k!r}" for k, f in spec.items() if f.role == "item") or "nothing"
-        raise BadData(f"{who} generates one {modality} field; this data set holds {have}: choose data of {modality}s")
+        what = " or ".join(wanted)
+        kinds = " or ".join(f"{w}s" for w in wanted)
+        raise BadData(f"{who} generates one {what} field; this data set holds {have}: choose data of {kinds}")
     return found[0]
 
 
@@ -72,7 +104,12 @@ def spec_to_json(spec: DataSpec) -> dict[str, Any]:
 
 def spec_from_json(data: Mapping[str, Any]) -> dict[str, Field]:
     """The specification written by `spec_to_json`."""
-    return {
-        name: Field(**{**f, "shape": tuple(f["shape"]), "range": tuple(f["range"]), "classes": tuple(f["classes"])})
-        for name, f in data.items()
-    }
+    return {name: _field(entry) for name, entry in data.items()}
+
+
+def _field(entry: Mapping[str, Any]) -> Field:
+    columns = tuple(
+        Column(**{**c, "values": tuple(c["values"]), "knots": tuple(c["knots"])}) for c in entry.get("columns", ())
+    )
+    tuples = {k: tuple(entry[k]) for k in ("shape", "range", "classes")}
+    return Field(**{**entry, **tuples, "columns": columns})

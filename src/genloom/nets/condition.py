@@ -6,11 +6,27 @@ learnt by dropping labels and used for classifier-free guidance (Ho and Salimans
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 
 from genloom.core import Batch, DataSpec
 from genloom.errors import BadValue
+
+
+@dataclass(frozen=True)
+class Cond:
+    """What a network is told of each item; None for what nobody tells.
+
+    vector: (B, D), added to the time's embedding; tokens: (B, L, D) to attend to, mask: (B, L), True where a token
+    counts; planes: (B, C', *S) beside the item's channels, of the item's spatial shape S.
+    """
+
+    vector: Tensor | None = None
+    tokens: Tensor | None = None
+    mask: Tensor | None = None
+    planes: Tensor | None = None
 
 
 class Conditioner(nn.Module):
@@ -31,15 +47,13 @@ class Conditioner(nn.Module):
         for name, classes in self.classes.items():
             self.register_buffer(f"count_{name}", torch.zeros(len(classes), dtype=torch.int64))
 
-    def forward(self, condition: Batch, drop_B: Tensor | None = None) -> Tensor:
-        """The sum of the embeddings (B, D). condition: (B,) indices of every field; drop_B: who is told nothing."""
+    def forward(self, condition: Batch, drop_B: Tensor | None = None) -> Cond:
+        """The sum of the embeddings. condition: (B,) indices of every field; drop_B: who is told nothing."""
         total: Tensor | None = None
         for name, table in self.tables.items():
             index = condition[name] if drop_B is None else condition[name].masked_fill(drop_B, len(self.classes[name]))
             total = table(index) if total is None else total + table(index)
-        if total is None:
-            raise ValueError("a conditioner without fields has nothing to embed")
-        return total
+        return Cond(vector=total)
 
     def null(self, n: int, device: torch.device) -> dict[str, Tensor]:
         """The condition that tells nothing, for n items."""

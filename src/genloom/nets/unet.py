@@ -1,12 +1,16 @@
-"""A small U-Net for images, shaped by what runs fast: few normalisations, matrix products, channels innermost.
+"""A small U-Net for sound, images and video, shaped by what runs fast: few normalisations, matrix products, channels
+innermost.
 
 Ronneberger et al. 2015 (arXiv:1505.04597) with the residual blocks of diffusion models (arXiv:2006.11239), and these
 differences, each measured on CPUs with matrix units and harmless on GPUs:
 - The stem folds 2x2 pixels into channels (space to depth), so that no layer works at full resolution.
-- LayerNorm over the channels of each pixel, on the NHWC view, replaces GroupNorm, whose gradient is slow on CPUs.
+- LayerNorm over the channels of each pixel, on the channels-last view, replaces GroupNorm, whose gradient is slow on
+  CPUs.
 - Attention is written as matmul, softmax, matmul: the CPU's fused kernel has a slow backward pass.
 - Skips are added, not concatenated: no copies, and no 1x1 convolutions to shrink the result.
 - Blocks and output start at zero, so that the network begins as its skip path.
+
+S stands for the spatial shape: (T,) of audio, (H, W) of images, (T, H, W) of video; "pixel" for one place in it.
 """
 
 from __future__ import annotations
@@ -17,64 +21,99 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from genloom.nets.condition import Cond
+
+CONV = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
+CONV_TRANSPOSE = {1: nn.ConvTranspose1d, 2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
+
 
 class ChannelNorm(nn.Module):
-    """LayerNorm over C of x (B, C, H, W), on the NHWC view: contiguous where x is in channels_last."""
+    """LayerNorm over C of x (B, C, *S), on the view with channels innermost: contiguous where x is in channels_last."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.width = width
         self.weight, self.bias = nn.Parameter(torch.ones(width)), nn.Parameter(torch.zeros(width))
 
-    def forward(self, x_BCHW: Tensor) -> Tensor:
-        y_BHWC = F.layer_norm(x_BCHW.permute(0, 2, 3, 1), (self.width,), self.weight, self.bias)
-        return y_BHWC.permute(0, 3, 1, 2)
+    def forward(self, x: Tensor) -> Tensor:
+        return F.layer_norm(x.movedim(1, -1), (self.width,), self.weight, self.bias).movedim(-1, 1)
 
 
-def zero(layer: nn.Conv2d) -> nn.Conv2d:
+def zero(layer: nn.Module) -> nn.Module:
     """The layer with weights and bias set to zero."""
-    nn.init.zeros_(layer.weight)
-    if layer.bias is not None:
-        nn.init.zeros_(layer.bias)
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
     return layer
+
+
+def fold(x: Tensor, factor: int) -> Tensor:
+    """(B, C, *S) to (B, C factor^d, *S/factor): neighbouring pixels become channels. Undone by `unfold`."""
+    if x.dim() == 4:
+        return F.pixel_unshuffle(x, factor)
+    b, c, *space = x.shape
+    d = len(space)
+    x = x.reshape(b, c, *(n for size in space for n in (size // factor, factor)))
+    inner, outer = [3 + 2 * i for i in range(d)], [2 + 2 * i for i in range(d)]
+    return x.permute(0, 1, *inner, *outer).reshape(b, c * factor**d, *(size // factor for size in space))
+
+
+def unfold(x: Tensor, factor: int) -> Tensor:
+    """The inverse of `fold`."""
+    if x.dim() == 4:
+        return F.pixel_shuffle(x, factor)
+    b, c, *space = x.shape
+    d = len(space)
+    x = x.reshape(b, c // factor**d, *[factor] * d, *space)
+    order = [n for i in range(d) for n in (2 + d + i, 2 + i)]
+    return x.permute(0, 1, *order).reshape(b, c // factor**d, *(size * factor for size in space))
+
+
+def pad(x: Tensor, multiple: int) -> Tensor:
+    """x with zeros behind, until every side is a multiple of `multiple`. Undone by `cut`."""
+    return F.pad(x, [n for size in reversed(x.shape[2:]) for n in (0, -size % multiple)])
+
+
+def cut(x: Tensor, space: tuple[int, ...]) -> Tensor:
+    """The part of x (B, C, ...) that is `space` large, from the first corner."""
+    for dim, size in enumerate(space, 2):
+        x = x.narrow(dim, 0, size)
+    return x
 
 
 class Block(nn.Module):
     """x + conv(SiLU(FiLM(conv(norm(x))))): FiLM scales and shifts channels by the embedding (arXiv:1709.07871)."""
 
-    def __init__(self, width: int, embedding: int) -> None:
+    def __init__(self, width: int, embedding: int, dims: int = 2) -> None:
         super().__init__()
         self.norm = ChannelNorm(width)
-        self.conv1 = nn.Conv2d(width, width, 3, padding=1)
-        self.film = nn.Linear(embedding, 2 * width)
-        self.conv2 = zero(nn.Conv2d(width, width, 3, padding=1))
-        nn.init.zeros_(self.film.weight)
-        nn.init.zeros_(self.film.bias)
+        self.conv1 = CONV[dims](width, width, 3, padding=1)
+        self.film = zero(nn.Linear(embedding, 2 * width))
+        self.conv2 = zero(CONV[dims](width, width, 3, padding=1))
 
-    def forward(self, x_BCHW: Tensor, e_BD: Tensor) -> Tensor:
-        scale, shift = self.film(e_BD)[:, :, None, None].chunk(2, dim=1)
-        h = self.conv1(self.norm(x_BCHW))
+    def forward(self, x: Tensor, e_BD: Tensor) -> Tensor:
+        scale, shift = self.film(e_BD)[(..., *[None] * (x.dim() - 2))].chunk(2, dim=1)
+        h = self.conv1(self.norm(x))
         h = F.silu(torch.addcmul(shift, h, 1 + scale))
-        return x_BCHW + self.conv2(h)
+        return x + self.conv2(h)
 
 
 class Attention(nn.Module):
-    """x + self-attention over all pixels, heads of 32 channels, queries and keys normalised."""
+    """x + self-attention over all pixels, heads of 32 channels."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, dims: int = 2) -> None:
         super().__init__()
         self.heads = max(1, width // 32)
         self.norm = ChannelNorm(width)
-        self.qkv = nn.Conv2d(width, 3 * width, 1)
-        self.out = zero(nn.Conv2d(width, width, 1))
+        self.qkv = CONV[dims](width, 3 * width, 1)
+        self.out = zero(CONV[dims](width, width, 1))
 
-    def forward(self, x_BCHW: Tensor) -> Tensor:
-        b, c, h, w = x_BCHW.shape
-        qkv = self.qkv(self.norm(x_BCHW)).permute(0, 2, 3, 1).reshape(b, h * w, 3, self.heads, c // self.heads)
+    def forward(self, x: Tensor) -> Tensor:
+        b, c, *space = x.shape
+        qkv = self.qkv(self.norm(x)).movedim(1, -1).reshape(b, -1, 3, self.heads, c // self.heads)
         q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each (B, heads, L, D)
         weights = (q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1])).softmax(-1)
-        y_BCHW = (weights.to(v.dtype) @ v).transpose(1, 2).reshape(b, h, w, c).permute(0, 3, 1, 2)
-        return x_BCHW + self.out(y_BCHW)
+        y = (weights.to(v.dtype) @ v).transpose(1, 2).reshape(b, *space, c).movedim(-1, 1)
+        return x + self.out(y)
 
 
 class TimeEmbedding(nn.Module):
@@ -93,12 +132,13 @@ class TimeEmbedding(nn.Module):
 
 
 class UNet(nn.Module):
-    """An image (B, C, H, W), a time (B,) and an optional condition (B, embedding) -> an image of the same shape.
+    """An item (B, C, *S), a time (B,) and what is told of it -> an item of the same shape.
 
-    channels: C; widths: channels of each level, from fine to coarse, multiples of 32 run fastest; blocks: residual
-    blocks of each level on the way down, and again on the way up (the coarsest level has them once); attention: levels
-    (0 is the finest) that attend; stem: pixels folded into channels along each side; embedding: width of the time and
-    condition vectors. `stride` is the factor that heights and widths are padded to; the padding is cut off again.
+    channels: C; dims: 1 for sound, 2 for images, 3 for video; widths: channels of each level, from fine to coarse,
+    multiples of 32 run fastest; blocks: residual blocks of each level on the way down, and again on the way up (the
+    coarsest level has them once); attention: levels (0 is the finest) that attend; stem: pixels folded into channels
+    along each side; embedding: width of the time and condition vectors; planes: channels of `told.planes`.
+    `stride` is the factor that every side is padded to; the padding is cut off again.
     """
 
     def __init__(
@@ -110,42 +150,45 @@ class UNet(nn.Module):
         attention: tuple[int, ...] = (),
         stem: int = 2,
         embedding: int = 128,
+        dims: int = 2,
+        planes: int = 0,
     ) -> None:
         super().__init__()
         self.stem, self.stride = stem, self.stride_of(widths, stem)
         self.time = TimeEmbedding(embedding)
-        self.enter = nn.Conv2d(channels * stem**2, widths[0], 3, padding=1)
+        self.enter = CONV[dims]((channels + planes) * stem**dims, widths[0], 3, padding=1)
         levels = range(len(widths))
 
         def stage(level: int) -> nn.ModuleList:
-            return nn.ModuleList(Block(widths[level], embedding) for _ in range(blocks[level]))
+            return nn.ModuleList(Block(widths[level], embedding, dims) for _ in range(blocks[level]))
 
         self.encoder = nn.ModuleList(stage(i) for i in levels)
-        self.attend = nn.ModuleDict({str(i): Attention(widths[i]) for i in attention})
+        self.attend = nn.ModuleDict({str(i): Attention(widths[i], dims) for i in attention})
         # 2x2 windows that do not overlap: every pixel is used once, in and out.
-        self.down = nn.ModuleList(nn.Conv2d(widths[i], widths[i + 1], 2, stride=2) for i in levels[:-1])
-        self.up = nn.ModuleList(nn.ConvTranspose2d(widths[i + 1], widths[i], 2, stride=2) for i in levels[:-1])
+        self.down = nn.ModuleList(CONV[dims](widths[i], widths[i + 1], 2, stride=2) for i in levels[:-1])
+        self.up = nn.ModuleList(CONV_TRANSPOSE[dims](widths[i + 1], widths[i], 2, stride=2) for i in levels[:-1])
         self.decoder = nn.ModuleList(stage(i) for i in levels[:-1])
         self.norm = ChannelNorm(widths[0])
-        self.leave = zero(nn.Conv2d(widths[0], channels * stem**2, 3, padding=1))
+        self.leave = zero(CONV[dims](widths[0], channels * stem**dims, 3, padding=1))
 
     @staticmethod
     def stride_of(widths: tuple[int, ...], stem: int) -> int:
-        """The factor that heights and widths are padded to."""
+        """The factor that every side is padded to."""
         return int(stem * 2 ** (len(widths) - 1))
 
     @staticmethod
-    def _through(stage: nn.Module, x_BCHW: Tensor, e_BD: Tensor) -> Tensor:
+    def _through(stage: nn.Module, x: Tensor, e_BD: Tensor) -> Tensor:
         for block in stage.children():
-            x_BCHW = block(x_BCHW, e_BD)
-        return x_BCHW
+            x = block(x, e_BD)
+        return x
 
-    def forward(self, x_BCHW: Tensor, t_B: Tensor, condition_BD: Tensor | None = None) -> Tensor:
-        height, width = x_BCHW.shape[-2:]
+    def forward(self, x: Tensor, t_B: Tensor, told: Cond = Cond()) -> Tensor:
+        space = x.shape[2:]
         e_BD = self.time(t_B)
-        e_BD = F.silu(e_BD if condition_BD is None else e_BD + condition_BD)
-        x = F.pad(x_BCHW, (0, -width % self.stride, 0, -height % self.stride))
-        x = self.enter(F.pixel_unshuffle(x, self.stem))
+        e_BD = F.silu(e_BD if told.vector is None else e_BD + told.vector)
+        if told.planes is not None:
+            x = torch.cat([x, told.planes], 1)
+        x = self.enter(fold(pad(x, self.stride), self.stem))
         skips: list[Tensor] = []
         for i in range(len(self.encoder)):
             x = self._through(self.encoder[i], x, e_BD)
@@ -157,5 +200,4 @@ class UNet(nn.Module):
         for i in reversed(range(len(self.up))):
             x = self.up[i](x) + skips[i]
             x = self._through(self.decoder[i], x, e_BD)
-        x = F.pixel_shuffle(self.leave(self.norm(x)), self.stem)
-        return x[..., :height, :width]
+        return cut(unfold(self.leave(self.norm(x)), self.stem), space)

@@ -154,6 +154,7 @@ def _show(source: str, place: Path | None, strict: bool, values: Mapping[str, An
     import torch
 
     from genloom import data as sets
+    from genloom.core import spec_to_json
     from genloom.engine.preview import item_field
     from genloom.modalities import image, text
 
@@ -183,7 +184,7 @@ def _show(source: str, place: Path | None, strict: bool, values: Mapping[str, An
     facts = [(k, v) for k, v in facts if v]
     counts = {"train": found.train.items, "validation": found.validation.items, "test": found.test.items}
     data = {"data": found.name, "digest": found.digest, "items": counts, "notes": list(found.notes)}
-    data |= {"spec": {k: vars(f) for k, f in found.spec.items()}, "card": vars(found.card)}
+    data |= {"spec": spec_to_json(found.spec), "card": vars(found.card)}
     return Facts(found.name, tuple(facts), data, ("", *notes) if notes else (), png)
 
 

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from genloom.core import (
+    CONTINUOUS,
     Batch,
     CanDecode,
     CanSample,
@@ -33,11 +34,10 @@ from genloom.core import (
     the_item,
 )
 from genloom.core.capabilities import Callback
-from genloom.errors import BadData
+from genloom.nets.backbones import Backbone, backbone
 from genloom.nets.condition import Conditioner
-from genloom.nets.unet import UNet
 from genloom.objectives.diffusion import interpolate, linear_part, match, stratify, training_times, velocity_target
-from genloom.samplers.solvers import solve
+from genloom.samplers.solvers import Velocity, solve
 
 # Muon for the convolutions inside; AdamW for the first and last layer and for what makes scales and shifts.
 OPTIMIZER = Optimizer(
@@ -47,11 +47,14 @@ OPTIMIZER = Optimizer(
 
 @dataclass(frozen=True)
 class FlowConfig:
-    """A flow-matching model of images.
+    """A flow-matching model of anything continuous.
 
+    backbone: "unet", "dit" (a transformer over patches), "rows" (for tables) or "auto", which chooses by the data.
     widths: channels of each U-Net level, fine to coarse; blocks: residual blocks of each level.
     attention: levels that attend over all their pixels (0 is the finest).
     stem: pixels folded into channels along each side before the first level.
+    width, depth: of the other backbones, the transformer's in tokens of patch x patch pixels.
+    patch: pixels along each side of a token.
     embedding: width of the time and class vectors.
     drop_labels: share of training items whose labels are hidden, which guidance needs.
     time_mean, time_std: logit-normal density of the training times; time_switch: share of the run after which they
@@ -63,10 +66,14 @@ class FlowConfig:
     optimizer: how the network learns.
     """
 
+    backbone: Backbone = "auto"
     widths: tuple[int, ...] = (32, 96)
     blocks: tuple[int, ...] = (1, 3)
     attention: tuple[int, ...] = ()
     stem: int = 2
+    width: int = 256
+    depth: int = 6
+    patch: int = 4
     embedding: int = 128
     drop_labels: float = 0.1
     time_mean: float = 0.0
@@ -81,7 +88,7 @@ class FlowConfig:
 
 
 class Flow(Model, CanSample, CanDecode):
-    """Class-conditional flow matching on images of any size and any number of channels."""
+    """Flow matching on images, sound, video or rows of numbers, of any size, told the class where there is one."""
 
     Config = FlowConfig
     citation = """@inproceedings{lipman2023flow,
@@ -95,21 +102,18 @@ class Flow(Model, CanSample, CanDecode):
     def __init__(self, config: FlowConfig, spec: DataSpec, given: Mapping[str, Model] = {}) -> None:
         nn.Module.__init__(self)
         self.config, self.spec = config, spec
-        self.item, field = the_item(spec, "image", "flow")
+        self.item, field = the_item(spec, CONTINUOUS, "flow")
         self.shape, (self.low, self.high) = field.shape, field.range
-        channels, height, width = field.shape
-        stride = UNet.stride_of(config.widths, config.stem)
-        if min(height, width) < stride:
-            raise BadData(
-                f"flow needs images of at least {stride}x{stride} pixels, got {height}x{width}:"
-                f" use larger images or fewer levels (--config.widths)"
-            )
-        self.net = UNet(
-            channels,
+        self.net = backbone(
+            config.backbone,
+            field.shape,
             widths=config.widths,
             blocks=config.blocks,
             attention=config.attention,
             stem=config.stem,
+            width=config.width,
+            depth=config.depth,
+            patch=config.patch,
             embedding=config.embedding,
         )
         self.conditioner = Conditioner(spec, config.embedding)
@@ -123,14 +127,14 @@ class Flow(Model, CanSample, CanDecode):
     def velocity(self, x_BCHW: Tensor, t_B: Tensor, condition: Batch, drop_B: Tensor | None = None) -> Tensor:
         """The model's v(x_t, t, condition) in the scale [-1, 1], fp32."""
         skip, out = linear_part(t_B, self.config.data_std)
-        told = self.conditioner(condition, drop_B) if self.conditioner.fields else None
+        told = self.conditioner(condition, drop_B)
         return match(skip, x_BCHW) * x_BCHW + match(out, x_BCHW) * self.net(x_BCHW, t_B, told).float()
 
     def loss(self, phase: Phase, batch: Batch, step: Step) -> Loss:
         """E |v(x_t, t) - (e - x)|^2 (equation 23). In evaluation mode times are uniform and all labels told, so that
         losses of different moments of a run can be compared."""
         c = self.config
-        x = (batch[self.item].float() - self.low) * (2 / (self.high - self.low)) - 1
+        x = self.inward(batch[self.item])
         u_B = stratify(step.rand(len(x)), step.rows)
         progress = step.progress if self.training else 1.0
         t_B = training_times(u_B, progress, mean=c.time_mean, std=c.time_std, switch=c.time_switch)
@@ -167,35 +171,49 @@ class Flow(Model, CanSample, CanDecode):
         noise = self.prior(n, options=options, generator=generator)
         return {**self._flow(noise, told, options, callback), **told}
 
+    def inward(self, x: Tensor) -> Tensor:
+        """Items of the spec's range in the model's scale [-1, 1]."""
+        return (x.float() - self.low) * (2 / (self.high - self.low)) - 1
+
+    def outward(self, x: Tensor) -> Tensor:
+        """Items of the model's scale, clamped to [-1, 1], in the spec's range."""
+        return (x.clamp(-1, 1) + 1) * ((self.high - self.low) / 2) + self.low
+
+    def field(self, n: int, condition: Batch, options: Sampling = Sampling()) -> Velocity:
+        """The velocity (x, t) -> v for n items under these conditions, guided as the options say: what solvers,
+        inversion, inpainting and distillation follow. x is in the model's scale, t a number in [0, 1]."""
+        c, fields = self.config, self.conditioner.fields
+        guidance = c.guidance if options.guidance is None else options.guidance
+        device = next(self.parameters()).device
+        told = {k: condition[k].to(device) for k in fields}
+        if not fields or guidance == 1.0:
+            return lambda x, t: self.velocity(x, x.new_full((n,), t), told)
+        both = {k: torch.cat([told[k], v]) for k, v in self.conditioner.null(n, device).items()}
+
+        def guided(x: Tensor, t: float) -> Tensor:
+            v, v_null = self.velocity(torch.cat([x, x]), x.new_full((2 * n,), t), both).chunk(2)
+            return v_null + guidance * (v - v_null)
+
+        return guided
+
     @torch.no_grad()
     def _flow(self, noise: Tensor, condition: Batch, options: Sampling, callback: Callback | None) -> Batch:
         """Solves dx/dt = v from the noise at t = 1 to the data at t = 0; the item in the spec's range."""
         if len(noise) == 0:
             return {self.item: noise}
-        c, fields = self.config, self.conditioner.fields
+        c = self.config
         steps = c.steps if options.steps is None else options.steps
-        guidance = c.guidance if options.guidance is None else options.guidance
-        told = {k: condition[k].to(noise.device) for k in fields}
-        guided = bool(fields) and guidance != 1.0
-        both = {k: torch.cat([told[k], v]) for k, v in self.conditioner.null(len(noise), noise.device).items()}
-
+        field = self.field(len(noise), condition, options)
         state = noise  # where the solver stands: what a viewer sees turn from noise into an item
 
         def velocity(x: Tensor, t: float) -> Tensor:
             nonlocal state
             state = x
-            t_B = x.new_full((len(x),), t)
-            if not guided:
-                return self.velocity(x, t_B, told)
-            v, v_null = self.velocity(torch.cat([x, x]), torch.cat([t_B, t_B]), both).chunk(2)
-            return v_null + guidance * (v - v_null)
-
-        def scaled(x: Tensor) -> Tensor:
-            return (x.clamp(-1, 1) + 1) * ((self.high - self.low) / 2) + self.low
+            return field(x, t)
 
         def watch(i: int, x: Tensor, t: float) -> None:
             if callback is not None:
-                callback({"i": i + 1, "of": steps, "x": scaled(x), "state": scaled(state)})
+                callback({"i": i + 1, "of": steps, "x": self.outward(x), "state": self.outward(state)})
 
         x = solve(options.solver or c.solver, velocity, noise, evaluations=steps, shift=c.shift, callback=watch)
-        return {self.item: scaled(x)}
+        return {self.item: self.outward(x)}
