@@ -1,6 +1,6 @@
 """The contract: fields, players, phases, models, capabilities. Depends on torch alone, to be read in one sitting."""
 
-from genloom.core.capabilities import CanDecode, CanEncode, CanSample, CanStream, HasLikelihood, Sampling
+from genloom.core.capabilities import CanCompress, CanDecode, CanEncode, CanSample, CanStream, HasLikelihood, Sampling
 from genloom.core.config import config_from_json, config_to_json
 from genloom.core.model import Model
 from genloom.core.play import Loss, Optimizer, Phase, Player, Step, derive_seed
@@ -20,6 +20,7 @@ from genloom.core.spec import (
 __all__ = [
     "CONTINUOUS",
     "Batch",
+    "CanCompress",
     "CanDecode",
     "CanEncode",
     "CanSample",

@@ -80,6 +80,28 @@ class CanEncode(ABC):
         """The most representative latent of each item, without randomness, shape (B, ...); `decode` takes it back."""
 
 
+class CanCompress(ABC):
+    """Turns items into smaller maps of numbers and back: what a model of latents stands on.
+
+    latent_shape: of one item's latent, (c, h, w) for images.
+    """
+
+    latent_shape: tuple[int, ...]
+
+    @abstractmethod
+    def compress(self, batch: Batch) -> Tensor:
+        """The continuous latent of each item, without randomness and before any quantisation, (B, *latent_shape)."""
+
+    @abstractmethod
+    def expand(self, latent: Tensor) -> Batch:
+        """The items of these latents (B, *latent_shape), in the spec's range; quantised first where codes are."""
+
+    @abstractmethod
+    def latent_scale(self) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation (c,) of each latent channel over training items, as a finished run recorded
+        them. Raises BadData before `finish`."""
+
+
 class HasLikelihood(ABC):
     """Gives items a probability. `kind`: "exact", "bound" (no less than the negative log-likelihood) or "estimate"."""
 

@@ -44,7 +44,8 @@ class Field:
         `classes`).
     shape: without the batch dimension: image (C, H, W), audio (C, T), video (C, T, H, W), table and vector (D,),
         text (L,), class ().
-    range: least and greatest value of a continuous field; models see and return images in this range.
+    range: least and greatest value of a continuous field; models see and return images in this range. A field without
+        bounds, as of another model's latents, has (-inf, inf) and is expected to have mean 0 and deviation 1.
     vocabulary: how many token ids a discrete field has; 0 for continuous ones.
     classes: names of a class field's values, in the order of their indices.
     role: "item" is what a model learns to generate, "condition" what it may be told beforehand.

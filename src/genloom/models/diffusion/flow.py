@@ -12,6 +12,7 @@ t = 0 for data and t = 1 for noise. What differs from the paper:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -172,11 +173,15 @@ class Flow(Model, CanSample, CanDecode):
         return {**self._flow(noise, told, options, callback), **told}
 
     def inward(self, x: Tensor) -> Tensor:
-        """Items of the spec's range in the model's scale [-1, 1]."""
+        """Items of the spec's range in the model's scale [-1, 1]; an unbounded field is in it already."""
+        if math.isinf(self.high):
+            return x.float()
         return (x.float() - self.low) * (2 / (self.high - self.low)) - 1
 
     def outward(self, x: Tensor) -> Tensor:
-        """Items of the model's scale, clamped to [-1, 1], in the spec's range."""
+        """Items of the model's scale, clamped to [-1, 1], in the spec's range; an unbounded field stays as it is."""
+        if math.isinf(self.high):
+            return x.float()
         return (x.clamp(-1, 1) + 1) * ((self.high - self.low) / 2) + self.low
 
     def field(self, n: int, condition: Batch, options: Sampling = Sampling()) -> Velocity:
