@@ -121,12 +121,29 @@ def test_texts_of_any_tool(measure: Measure, tmp_path: Path) -> None:
         path = tmp_path / f"{name}.jsonl"
         path.write_text("".join(json.dumps({"text": t}) + "\n" for t in samples))
         told = measure(path, "--data", tmp_path / "data.txt", "--data.context", "64")
-        assert {"recited", "seen_25", "distinct_2"} == set(told["values"])
+        assert {"recited", "seen_25", "distinct_2", "novel_3"} <= set(told["values"])
         verdicts[name] = told["memorisation"]
     assert verdicts["honest"]["verdict"] == "pass"
     assert verdicts["recited"]["verdict"] == "fail"
     assert verdicts["recited"]["worst"][0][0] == 160
     assert verdicts["recited"]["worst"][0][1] in text
+
+
+def test_texts_beside_their_references(measure: Measure, tmp_path: Path) -> None:
+    pytest.importorskip("sacrebleu")
+    path = tmp_path / "pairs.jsonl"
+    rows = [{"text": f"a cat sat on mat {i}", "reference": f"the cat sat on mat {i}"} for i in range(12)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    told = measure(path)
+    assert list(told["values"]) == ["bleu", "chrf", "rouge1", "rouge2", "rougel"]
+    assert told["values"]["rouge1"] == pytest.approx(5 / 6)
+    assert told["results"][0]["protocol"]["sacrebleu"].startswith("nrefs:1|")
+    (tmp_path / "data.txt").write_text("the cat sat on the mat and the dog sat on the log\n" * 200)
+    both = measure(path, "--data", tmp_path / "data.txt", "--data.context", "16")["values"]
+    assert {"bleu", "distinct_1", "recited"} <= set(both)
+    path.write_text('{"text": "a"}\n')
+    with pytest.raises(BadValue, match="reference"):
+        genloom.evaluate(path)
 
 
 def test_a_text_run_says_whether_it_recites(at_home: Path) -> None:

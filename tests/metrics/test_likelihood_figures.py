@@ -89,11 +89,15 @@ def test_a_uniform_eight_bit_model_takes_eight_bits() -> None:
 
 def test_a_uniform_language_model_takes_log_v_per_token() -> None:
     data = Texts()
-    token, character, byte = likelihood(
+    token, perplexity, character, bits, byte, _ = likelihood(
         Uniform(65, data.spec), data, data.spec["text"], generator=generator(), tokenizer=Pairs()
     )
     assert token.value == pytest.approx(math.log(65))
+    assert (perplexity.key, perplexity.value) == ("perplexity", pytest.approx(65))
+    assert perplexity.interval == (pytest.approx(65), pytest.approx(65))
+    assert (token.protocol["context"], token.protocol["stride"]) == (4, 4)
     assert character.value == pytest.approx(math.log(65) / 2)
+    assert (bits.key, bits.value) == ("bits_per_character", pytest.approx(math.log2(65) / 2))
     assert byte.value == pytest.approx(math.log(65) / 3)
     assert token.protocol["tokens"] == 40
     assert sorted(set(data.asked)) == list(range(0, 40, 4)), "windows must neither overlap nor leave gaps"

@@ -46,7 +46,7 @@ def load_samples(
         raise BadData(f"{path} holds {found}s, and the data set {field.modality}s: give samples of the data set's kind")
     try:
         if found == "text":
-            return _texts(path)[:most]
+            return load_texts(path)[:most]
         return (_folder if path.is_dir() else _array)(path, field.shape, options, most, notes)
     except PermissionError as error:
         raise BadData(f"{error.filename or path} cannot be read: {error.strerror}: change its permissions") from None
@@ -136,7 +136,7 @@ def _coloured(images: Tensor, channels: int, where: str) -> Tensor:
     return to_grey(images)
 
 
-def _texts(path: Path) -> list[str]:
+def load_texts(path: Path) -> list[str]:
     """The texts of a file or of a folder of .txt files; lines without text are passed over."""
     if path.is_dir():
         return [_read(path / name) for name in scan(path, frozenset({".txt"})).names]
@@ -164,3 +164,31 @@ def _of_line(line: str, path: Path, number: int) -> str:
     if not isinstance(found, str):
         raise BadData(f'{path}, line {number}: expected a text or {{"text": ...}} in JSON, got {line[:40]!r}: mend it')
     return found
+
+
+def references_in(path: Path, most: int | None = None) -> list[list[str]] | None:
+    """The "reference" (a text, or a list of them) beside each "text" of a .jsonl file; None where no line has one.
+
+    Raises BadData where some lines have none, or another kind of value.
+    """
+    if path.suffix.lower() != ".jsonl" or not path.is_file():
+        return None
+    lines = [(i, line) for i, line in enumerate(_read(path).split("\n"), 1) if line.strip()][:most]
+    found: list[list[str]] = []
+    for number, line in lines:
+        _of_line(line, path, number)
+        held = json.loads(line)
+        given = held.get("reference") if isinstance(held, dict) else None
+        one = [given] if isinstance(given, str) else given
+        if one is None and not found:
+            return None if not any('"reference"' in rest for _, rest in lines) else _lacking(path, number)
+        if not isinstance(one, list) or not one or not all(isinstance(r, str) for r in one):
+            return _lacking(path, number)
+        found.append(one)
+    return found or None
+
+
+def _lacking(path: Path, number: int) -> list[list[str]]:
+    raise BadData(
+        f'{path}, line {number}: expected "reference", a text or a list of texts, as other lines have: add it'
+    )

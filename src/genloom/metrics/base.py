@@ -16,7 +16,10 @@ from genloom.errors import BadData, BadValue
 
 Array = Tensor | NDArray[Any]
 SIGNED = ("features", "n_held_out", "k", "seed", "data", "split", "version")  # of the protocol, in a signature's order
-BIASED = frozenset(("fd", "fd_floor", "precision", "recall", "density", "coverage", "vendi", "is"))
+BIASED = frozenset(
+    ("fd", "fd_floor", "precision", "recall", "density", "coverage", "vendi", "is", "distinct_1", "distinct_2",
+     "distinct_3", "distinct_4")
+)  # fmt: skip
 """Figures whose expected value depends on n: balls shrink, covariances are estimated, more kinds of items are seen."""
 
 

@@ -18,9 +18,10 @@ from genloom.metrics.extractor import Extractor, embed
 from genloom.metrics.figures import compare
 from genloom.metrics.likelihood import Decodes, likelihood
 from genloom.metrics.originality import Originality, originality
-from genloom.metrics.recitation import Recitation
-from genloom.metrics.recited import recited
+from genloom.metrics.recitation import Recitation, recitation
+from genloom.metrics.recited import beside
 from genloom.metrics.store import DatasetLike, extractor_for
+from genloom.metrics.texts import of_texts
 from genloom.modalities.image import to_bytes, to_float
 
 CHUNK = 256
@@ -217,9 +218,14 @@ def _measured(
             seconds["copies"] = time.perf_counter() - started
     elif copies:
         started = time.perf_counter()
-        found = recited(items, dataset, dataset.tokenizer)
-        results += found.results if found else ()
-        seconds["copies"] = time.perf_counter() - started
+        told = beside(items, dataset, dataset.tokenizer)
+        if told is not None:
+            found = replace(recitation(told.texts, told.held_out, told.source), notes=told.notes)
+            results += found.results
+            seconds["copies"] = time.perf_counter() - started
+            started = time.perf_counter()
+            results += of_texts(told.texts, told.held_out, told.source, notes, seed=seed)
+            seconds["texts"] = time.perf_counter() - started
     if copies and found is None:
         notes.append("there are too few items to say anything on copies")
     notes += [found.sentence, *found.notes] if found else []

@@ -7,6 +7,7 @@ is somewhat too narrow. A bound is never below the exact value: a bound and an e
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Protocol
 
 import torch
@@ -63,6 +64,16 @@ def mean_interval(values: Tensor) -> tuple[float, tuple[float, float] | None]:
     return mean, (mean - half, mean + half)
 
 
+def perplexity(nats: Result) -> Result:
+    """e to the nats per token: among how many equally likely tokens the model would be as unsure."""
+
+    def power(x: float) -> float:
+        return math.exp(min(x, 700.0))  # of a model that has gone astray, a huge number and no error
+
+    ends = nats.interval and (power(nats.interval[0]), power(nats.interval[1]))
+    return replace(nats, key="perplexity", name="perplexity per token", value=power(nats.value), interval=ends)
+
+
 def likelihood(
     model: Model,
     split: SplitLike,
@@ -101,7 +112,9 @@ def likelihood(
         name = "bits per dimension" + {"bound": " (upper bound)", "estimate": " (estimate)"}.get(kind, "")
         return [result("bits_per_dimension", name, bits, len(index), dimensions=dimensions)]
     per_token = values / dimensions
+    protocol |= {"context": dimensions, "stride": dimensions}  # windows do not overlap: the first token has no context
     results = [result("nats_per_token", "nats per token", per_token, len(index), tokens=len(index) * dimensions)]
+    results.append(perplexity(results[0]))
     if tokenizer is not None:
         texts = [tokenizer.decode(row.tolist()) for rows in index.split(512) for row in split.batch(rows)[text_key]]
         for key, unit, size in (
@@ -111,4 +124,6 @@ def likelihood(
             # One ratio of sums: windows of fewer characters must not weigh as much as longer ones.
             scaled = values * (len(index) / max(size, 1))
             results.append(result(key, f"nats per {unit}", scaled, len(index), **{f"{unit}s": size}))
+            results.append(result(key.replace("nats", "bits"), f"bits per {unit}", scaled / math.log(2), len(index),
+                                  **{f"{unit}s": size}))  # fmt: skip
     return results

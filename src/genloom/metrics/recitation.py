@@ -114,12 +114,6 @@ def seen_share(texts: Sequence[str], source: str, n: int) -> float:
     return float((there[at] == windows).mean())
 
 
-def distinct(texts: Sequence[str], n: int = 2) -> float:
-    """Distinct word n-grams over all word n-grams (Li et al. 2016): 1 where nothing is said twice, 0 for no n-gram."""
-    grams = [tuple(words[i : i + n]) for t in texts for words in [t.split()] for i in range(len(words) - n + 1)]
-    return len(set(grams)) / len(grams) if grams else 0.0
-
-
 @dataclass(frozen=True)
 class Recitation:
     """results: figures; verdict: "pass", "fail" or "inconclusive"; p: of the test; needed: samples that a verdict
@@ -174,8 +168,6 @@ def recitation(texts: Sequence[str], held_out: Sequence[str], source: str, *, wo
         Result("seen_25", f"windows of {n} characters that stand in the training text", share, None, len(mine),
                {"floor": by_chance, "samples_of_the_floor": "held-out text", "n_held_out": len(held_out)},
                CITATION, "lower"),
-        Result("distinct_2", "distinct word pairs", distinct(texts), None, len(mine),
-               {"floor": distinct(held_out), "samples_of_the_floor": "held-out text"}, CITATION, ""),
     )  # fmt: skip
     order = sorted(range(len(mine)), key=lambda i: -mine[i])[:worst]
     longest = tuple((mine[i], _stretch(texts[i], source, mine[i])) for i in order)

@@ -1,9 +1,9 @@
-"""Does a text model recite its data set? The test of `recitation.py` beside the held-out text of a data set."""
+"""What the texts of a model are judged by on a data set: stretches of its held-out text, and its training text."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,7 +12,6 @@ import torch
 from genloom.errors import BadData
 from genloom.metrics.base import SplitLike, spread
 from genloom.metrics.likelihood import Decodes
-from genloom.metrics.recitation import Recitation, recitation
 from genloom.metrics.store import DatasetLike
 
 SAMPLES = 2_000
@@ -34,8 +33,18 @@ def tokens_of(split: SplitLike, most: int) -> list[int]:
     return [t for part in rows.split(512) for t in split.batch(part)[key].flatten().tolist()]
 
 
-def recited(texts: Sequence[str], dataset: DatasetLike, tokenizer: Decodes | None) -> Recitation | None:
-    """Judges texts against the training text of `dataset`, beside stretches of its held-out (test) text.
+@dataclass(frozen=True)
+class Beside:
+    """Texts as the tokenizer reads them back, stretches of held-out text of their median length, the training text."""
+
+    texts: tuple[str, ...]
+    held_out: tuple[str, ...]
+    source: str
+    notes: tuple[str, ...]
+
+
+def beside(texts: Sequence[str], dataset: DatasetLike, tokenizer: Decodes | None) -> Beside | None:
+    """What texts are judged by on this data set.
 
     None where there is too little to say anything: 2 samples and 10 held-out stretches of their median length.
     Raises BadData where all texts are empty.
@@ -45,7 +54,7 @@ def recited(texts: Sequence[str], dataset: DatasetLike, tokenizer: Decodes | Non
     notes: list[str] = []
     known = [_as_learnt(t, tokenizer) for t in texts[:SAMPLES]]
     if len(texts) > SAMPLES:
-        notes.append(f"the first {SAMPLES:,} texts were searched for recited stretches")
+        notes.append(f"the first {SAMPLES:,} texts were measured and searched for recited stretches")
     length = int(np.median([len(t) for t in known])) if known else 0
     if not any(known):
         raise BadData(f"{len(texts)} samples hold no text at all: give texts with content")
@@ -59,8 +68,7 @@ def recited(texts: Sequence[str], dataset: DatasetLike, tokenizer: Decodes | Non
     starts = (spread(count, HELD_OUT) * length).tolist()
     if len(known) < 2 or count < 10:
         return None
-    found = recitation(known, [held_out[s : s + length] for s in starts], source)
-    return replace(found, notes=tuple(notes))
+    return Beside(tuple(known), tuple(held_out[s : s + length] for s in starts), source, tuple(notes))
 
 
 def _as_learnt(text: str, tokenizer: Any) -> str:

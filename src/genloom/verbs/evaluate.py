@@ -139,6 +139,8 @@ def evaluate(
         return _of_samples(run, n, seed, data, overrides or {}, against)
     if overrides:
         raise BadValue(f"--data.{next(iter(overrides))} goes with --data; a run is measured on its own data")
+    if isinstance(run, str | Path) and Path(run).suffix == ".jsonl" and Path(run).is_file():
+        return _of_pairs(Path(run), n, seed, against)
     if against is not None:
         from genloom.verbs.against import runs_apart
 
@@ -189,8 +191,9 @@ def _of_samples(
 ) -> Evaluated | Table:
     from genloom import data as sets
     from genloom.data.foreign import source_of
-    from genloom.data.samples import load_samples
+    from genloom.data.samples import load_samples, references_in
     from genloom.metrics.evaluate import evaluate_samples
+    from genloom.metrics.texts import of_pairs
     from genloom.verbs.catalogue import data_options
 
     dataset = sets.load(data_options(source_of(data, data_options("", overrides)), overrides))
@@ -203,5 +206,29 @@ def _of_samples(
         others = load_samples(Path(against).expanduser(), item, dataset.options, n, notes)
         return samples_apart((str(path), items), (str(against), others), dataset, seed, notes)
     found = evaluate_samples(items, dataset, seed=seed)
+    if (references := references_in(Path(path).expanduser(), n)) is not None and isinstance(items, list):
+        found = replace(found, results=(*found.results, *of_pairs(items, references, seed=seed)))
     told = tuple(dict.fromkeys((*notes, *found.notes)))
     return Evaluated(str(path), {"asked": n, "seed": seed}, replace(found, notes=told), "samples")
+
+
+def _of_pairs(path: Path, n: int | None, seed: int, against: Any) -> Evaluated:
+    """Texts beside their references, which needs no data set. Raises BadValue where there are none."""
+    import hashlib
+
+    from genloom.data.samples import load_texts, references_in
+    from genloom.metrics.evaluate import Evaluation
+    from genloom.metrics.texts import of_pairs
+
+    references = references_in(path, n)
+    if references is None:
+        raise BadValue(f'{path}: to be measured, samples need --data D, or lines with "text" and "reference"')
+    if against is not None:
+        raise BadValue("--against: texts with references are not compared yet; evaluate each file by itself")
+    texts = load_texts(path)[:n]
+    digest = hashlib.sha256(repr(references).encode()).hexdigest()
+    results = tuple(
+        replace(r, protocol={**r.protocol, "data": digest[:12]}) for r in of_pairs(texts, references, seed=seed)
+    )
+    found = Evaluation("its references", digest, len(texts), results)
+    return Evaluated(str(path), {"asked": n, "seed": seed}, found, "samples")
