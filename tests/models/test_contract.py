@@ -13,6 +13,7 @@ from genloom.testing.check import ALWAYS, BY_CAPABILITY, TRAINED
 SMALL: dict[str, dict[str, Any]] = {
     "vae": {"latent": 4, "width": 8, "components": 2},
     "vae-mlp": {"latent": 4, "hidden": 64},
+    "gan": {"latent": 8, "width": 8, "features": 16, "embedding": 4},
     "gan-mlp": {"latent": 8, "generator_widths": (64,), "discriminator_widths": (32,)},
     "r3gan": {"width": 8, "latent": 8, "embedding": 4},
     "flow": {"widths": (16, 32), "blocks": (1, 1), "embedding": 32, "steps": 4},
@@ -21,6 +22,10 @@ SMALL: dict[str, dict[str, Any]] = {
 CONFIGURED = [
     ("gan-mlp", {**SMALL["gan-mlp"], "generator_widths": (32, 64), "batch_norm": True}),
     ("gan-mlp", {**SMALL["gan-mlp"], "noise": "uniform"}),
+    ("gan", {**SMALL["gan"], "loss": "relativistic", "r1": 0.5, "r2": 0.5, "instance_noise": 0.2}),
+    ("gan", {**SMALL["gan"], "loss": "wgan-gp", "n_critic": 2}),
+    ("gan", {**SMALL["gan"], "loss": "hinge", "spectral_norm": True}),
+    ("gan", {**SMALL["gan"], "network": "mlp", "hidden": (32,), "conditional": False, "packing": 2}),
     ("vae", {**SMALL["vae"], "latent": 2}),
 ]
 
@@ -42,7 +47,7 @@ def test_options_keep_the_contract(name: str, config: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("shape", [(3, 20, 14), (1, 17, 9)])
-@pytest.mark.parametrize("name", ["vae", "vae-mlp", "gan-mlp", "r3gan", "flow"])
+@pytest.mark.parametrize("name", ["vae", "vae-mlp", "gan", "gan-mlp", "r3gan", "flow"])
 def test_colour_and_odd_sizes_without_labels(name: str, shape: tuple[int, int, int]) -> None:
     cls = model_class(name)
     dataset = fake_images(shape=shape, classes=0)

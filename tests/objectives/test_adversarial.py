@@ -11,8 +11,8 @@ from genloom.objectives.adversarial import (
     bce_generator,
     relativistic_discriminator,
     relativistic_generator,
-    squared_gradient,
 )
+from genloom.objectives.regularisers import squared_gradient
 
 REAL = torch.tensor([1.5, -0.2, 0.0, 3.0])
 FAKE = torch.tensor([-0.5, 0.7, 0.1, -2.0])

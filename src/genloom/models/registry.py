@@ -11,6 +11,7 @@ from genloom.errors import unknown
 BUILT_IN = {
     "vae": "genloom.models.autoencoding.vae:VAE",
     "vae-mlp": "genloom.models.autoencoding.vae_mlp:MLPVAE",
+    "gan": "genloom.models.adversarial.gan:GAN",
     "gan-mlp": "genloom.models.adversarial.gan_mlp:MLPGAN",
     "r3gan": "genloom.models.adversarial.r3gan:R3GAN",
     "flow": "genloom.models.diffusion.flow:Flow",

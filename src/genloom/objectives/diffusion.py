@@ -5,7 +5,7 @@ One convention throughout: time t runs from 0 (data) to 1 (noise) along the stra
 
     x_t = (1 - t) x + t e,    e ~ N(0, I),    velocity v = dx_t/dt = e - x.
 
-Any other Gaussian path is this one rescaled: x_t / (1 - t) = x + sigma e with sigma = t / (1 - t).
+Any other Gaussian path is this one rescaled: x_t / (1 - t) = x + sigma e with sigma = t / (1 - t) (see paths.py).
 Times are (B,) and broadcast over items (B, ...); items and velocities have the units of the data.
 """
 
@@ -82,6 +82,19 @@ def logit_normal(u_B: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
     """Times whose logit is normal, from uniform u (Esser et al. 2024, arXiv:2403.03206, section 3.1): mostly the middle
     of the path, where the velocity is hardest to predict."""
     return torch.sigmoid(mean + std * torch.special.ndtri(u_B.clamp(1e-6, 1 - 1e-6)))
+
+
+def log_normal_sigma(u_B: Tensor, mean: float = -1.2, std: float = 1.2) -> Tensor:
+    """Noise levels whose logarithm is normal, from uniform u (Karras et al. 2022, table 1).
+
+    Since ln sigma is the logit of t, the times of these levels are `logit_normal` with the same mean and std.
+    """
+    return torch.exp(mean + std * torch.special.ndtri(u_B.clamp(1e-6, 1 - 1e-6)))
+
+
+def discrete(u_B: Tensor, steps: int = 1000) -> Tensor:
+    """One of the own times 1/steps, 2/steps, ..., 1, each as likely, from uniform u in [0, 1)."""
+    return ((u_B * steps).floor() + 1).clamp_max(steps) / steps
 
 
 def training_times(u_B: Tensor, progress: float, *, mean: float, std: float, switch: float) -> Tensor:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from genloom.data.options import DataOptions
 from genloom.engine.options import TrainOptions
+from genloom.models.adversarial import gan as classic
 from genloom.models.adversarial import gan_mlp as dense
 from genloom.models.adversarial import r3gan as modern
 from genloom.recipes.ranges import Choice, Linear, Log, Whole
@@ -18,6 +19,41 @@ RATES = {
     "config.generator.lr": Log(5e-5, 5e-3),
     "config.discriminator.lr": Log(5e-5, 5e-3),
 }
+
+
+@recipe(
+    "gan",
+    "the image GAN of the literature: seven losses and every common regulariser as options; minutes on a CPU",
+    sizes=("small", "base"),
+    smoke={**SMOKE, "config.width": 8, "config.features": 16},
+    ranges={
+        **RATES,
+        "train.batch": Choice(32, 64, 128),
+        "config.width": Choice(16, 24, 32, 48, 64),
+        "config.r1": Log(0.01, 10.0),
+        "train.ema": Choice(0.05, 0.1, 0.15),
+    },
+)
+def gan(size: str = "small") -> Recipe:
+    """Convolutional, non-saturating, with R1, told the class where there are labels; base: twice as wide."""
+    config = classic.GANConfig(r1=1.0)
+    if size == "base":
+        config = replace(config, width=64, features=256)
+    return Recipe("gan", config, DataOptions(), TrainOptions(budget="5m", batch=64))
+
+
+@recipe(
+    "gan-minimax",
+    "the GAN of the first paper: fully connected, the minimax game as it stands, nothing that steadies it",
+    smoke={**SMOKE, "config.hidden": (64,)},
+    ranges={**RATES, "train.batch": Choice(32, 64, 128, 256), "config.latent": Choice(32, 64, 100, 128)},
+)
+def gan_minimax() -> Recipe:
+    """What the later papers repair: watch it fail, or let `--on-illness repair` mend it while it runs."""
+    config = classic.GANConfig(
+        loss="minimax", network="mlp", latent=100, conditional=False, generator=dense.ADAM, discriminator=dense.ADAM
+    )
+    return replace(gan_mlp(), model="gan", config=config)
 
 
 @recipe(

@@ -33,7 +33,8 @@ from genloom.core import (
 )
 from genloom.core.capabilities import Callback
 from genloom.nets.mlp import BatchNorm, mlp
-from genloom.objectives.adversarial import bce_discriminator, bce_generator
+from genloom.objectives.adversarial import DUELS
+from genloom.objectives.regularisers import fading, noised, squared_gradient
 
 ADAM = Optimizer("adam", lr=2e-4, betas=(0.9, 0.999), clip=0.0, warmup=0.0, decay="constant", final=1.0)
 
@@ -47,6 +48,9 @@ class MLPGANConfig:
     generator_slope: of its LeakyReLU below zero; 0 is ReLU.
     batch_norm: whether every hidden layer of the generator but the first is batch-normalised.
     batch_norm_eps: added to the variance there.
+    loss: "non-saturating" is the course's; also "minimax" (both Goodfellow et al. 2014) and "relativistic" (RpGAN).
+    instance_noise: deviation of noise on all images the discriminator sees, which range from -1 to 1; it fades evenly.
+    r1: weight of a penalty on the discriminator's gradient at real items; r2: the same at generated ones.
     generator, discriminator: how each learns.
     """
 
@@ -57,6 +61,10 @@ class MLPGANConfig:
     generator_slope: float = 0.0
     batch_norm: bool = False
     batch_norm_eps: float = 0.8
+    loss: Literal["non-saturating", "minimax", "relativistic"] = "non-saturating"
+    instance_noise: float = 0.0
+    r1: float = 0.0
+    r2: float = 0.0
     generator: Optimizer = ADAM
     discriminator: Optimizer = ADAM
 
@@ -119,7 +127,11 @@ class MLPGAN(Model, CanSample, CanDecode):
         )
 
     def phases(self) -> tuple[Phase, ...]:
-        return (Phase("discriminator", "discriminator"), Phase("generator", "generator", batch="same"))
+        penalised = max(self.config.r1, self.config.r2) > 0
+        return (
+            Phase("discriminator", "discriminator", second_order=penalised),
+            Phase("generator", "generator", batch="same"),
+        )
 
     def unit(self, x: Tensor) -> Tensor:
         """Images as rows of values in [-1, 1], which a tanh can reach."""
@@ -127,22 +139,39 @@ class MLPGAN(Model, CanSample, CanDecode):
         return x.flatten(1) if (low, high) == (-1, 1) else ((x - low) * (2 / (high - low)) - 1).flatten(1)
 
     def loss(self, phase: Phase, batch: Batch, step: Step) -> Loss:
-        """D: -log D(x) - log(1 - D(G(z))). G: -log D(G(z)), with noise of its own."""
-        x = batch[self.item]
-        z = step.randn(len(x), self.config.latent) if self.config.noise == "normal" else None
-        z = 2 * step.rand(len(x), self.config.latent) - 1 if z is None else z
+        """D: -log D(x) - log(1 - D(G(z))). G: -log D(G(z)), with noise of its own; or as `loss` and penalties say."""
+        x, c, duel = batch[self.item], self.config, DUELS[self.config.loss]
+        z = step.randn(len(x), c.latent) if c.noise == "normal" else None
+        z = 2 * step.rand(len(x), c.latent) - 1 if z is None else z
         if phase.name == "generator":
             fake, seen = self.generator(z, step)
-            return Loss(bce_generator(self.discriminator(fake).float()), memo=seen)
+            if not duel.relative:
+                logits = self.discriminator(self.shown(fake, step)).float()
+                return Loss(duel.generator(logits[:0], logits), memo=seen)
+            logits = self.discriminator(self.shown(torch.cat([self.unit(x).to(fake.dtype), fake]), step)).float()
+            return Loss(duel.generator(logits[: len(x)], logits[len(x) :]), memo=seen)
         with torch.no_grad():
             fake, seen = self.generator(z, step)
-        logits = self.discriminator(torch.cat([self.unit(x).to(fake.dtype), fake])).float()
+        images = self.shown(torch.cat([self.unit(x).to(fake.dtype), fake]), step)
+        images.requires_grad_(phase.second_order)
+        logits = self.discriminator(images).float()
         real_logits, fake_logits = logits[: len(x)], logits[len(x) :]
-        parts = {
-            "real_accuracy": (real_logits.detach() > 0).float().mean(),
-            "fake_accuracy": (fake_logits.detach() < 0).float().mean(),
-        }
-        return Loss(bce_discriminator(real_logits, fake_logits), parts, memo=seen)
+        parts = duel.verdicts(real_logits.detach(), fake_logits.detach())
+        total = duel.discriminator(real_logits, fake_logits)
+        if phase.second_order:
+            steepness = squared_gradient(logits, images)
+            for name, weight, side in (("r1", c.r1, steepness[: len(x)]), ("r2", c.r2, steepness[len(x) :])):
+                total, parts[name] = total + weight / 2 * side.mean(), side.detach().mean()
+        return Loss(total, parts, memo=seen)
+
+    def shown(self, rows: Tensor, step: Step) -> Tensor:
+        """What the discriminator sees of rows (B, D) or, real ones first, (2 B, D): with noise while there is some."""
+        deviation = fading(self.config.instance_noise, step.progress)
+        if not deviation:
+            return rows
+        start, stop, _ = step.rows
+        sides = [step.randn(stop - start, rows.shape[1]) for _ in range(len(rows) // (stop - start))]
+        return noised(rows, torch.cat(sides), deviation)
 
     def after_phase(self, phase: Phase, memo: Mapping[str, Tensor], step: Step) -> None:
         self.generator.update(memo)

@@ -33,7 +33,8 @@ from genloom.core import (
 )
 from genloom.core.capabilities import Callback
 from genloom.nets.conv import Unshuffle, crop, halvings, pad, padded, to_maps, to_rows
-from genloom.objectives.adversarial import relativistic_discriminator, relativistic_generator, squared_gradient
+from genloom.objectives.adversarial import relativistic_discriminator, relativistic_generator
+from genloom.objectives.regularisers import squared_gradient
 
 ADAM = Optimizer(
     "adam", lr=1.5e-3, betas=(0.0, 0.9), betas_end=(0.0, 0.99), clip=0.0, warmup=0.0, decay="cosine", final=0.25
