@@ -25,7 +25,8 @@ class Sampling:
 
     steps: network evaluations of an iterative sampler; solver: its name; guidance: strength of classifier-free
     guidance (1: none); temperature, top_k, top_p: of token sampling (top_k 0 and top_p 1: off; temperature also scales
-    a latent's spread); length: tokens to generate; prior: "fitted" or "standard" latent distribution.
+    a latent's spread); length: tokens to generate; prior: "fitted" or "standard" latent distribution; negative: values
+    of condition fields, one row each, that guidance leads away from instead of from "not told".
     """
 
     steps: int | None = None
@@ -36,6 +37,7 @@ class Sampling:
     top_p: float = 1.0
     length: int | None = None
     prior: Literal["fitted", "standard"] | None = None
+    negative: Batch | None = None
 
 
 class CanSample(ABC):

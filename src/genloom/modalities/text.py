@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from genloom.errors import BadData, BadValue, Damaged, Storage, unknown
+from genloom.modalities.words import WordTokenizer
 
 UNKNOWN = "\ufffd"
 SEPARATOR = "\n" + "-" * 72 + "\n"
@@ -203,11 +204,13 @@ def tokenizer_from_json(data: Mapping[str, Any]) -> Tokenizer:
             return ByteTokenizer()
         if kind == "bpe":
             return BPETokenizer(tokenizers.Tokenizer.from_str(json.dumps(data["bpe"])))
+        if kind == "word":
+            return WordTokenizer(data["words"])
     except Damaged:
         raise
     except Exception as e:  # the library raises a bare Exception for what it cannot read
         raise Damaged(f"the stored {kind} tokenizer cannot be read ({e}): learn it again") from e
-    raise Damaged(f"expected a tokenizer of kind char, byte or bpe, got {kind!r}: learn it again")
+    raise Damaged(f"expected a tokenizer of kind char, byte, bpe or word, got {kind!r}: learn it again")
 
 
 def encode_tensor(tokenizer: Tokenizer, text: str) -> Tensor:

@@ -27,12 +27,13 @@ def backbone(
     patch: int,
     embedding: int,
     planes: int = 0,
+    tokens: int = 0,
 ) -> nn.Module:
     """A network (x (B, *shape), t (B,), told) -> (B, *shape).
 
     kind: "auto" is a U-Net, or a network of rows for shapes (D,). widths, blocks, attention and stem shape the U-Net;
-    width and depth the others, patch the transformer. Raises BadValue where they do not fit together, BadData where
-    the network does not suit the items.
+    width and depth the others, patch the transformer; planes, tokens: channels and width of what it will be told.
+    Raises BadValue where they do not fit together, BadData where the network does not suit the items.
     """
     if kind == "auto":
         kind = "rows" if len(shape) == 1 else "unet"
@@ -43,7 +44,7 @@ def backbone(
     if kind == "dit":
         if min(shape[1:]) < patch:
             raise BadData(f"patches of {patch} do not fit into items of shape {shape}: lower --config.patch")
-        return DiT(shape, width=width, depth=depth, patch=patch, embedding=embedding, planes=planes)
+        return DiT(shape, width=width, depth=depth, patch=patch, embedding=embedding, planes=planes, tokens=tokens)
     if len(widths) != len(blocks):
         raise BadValue(
             f"blocks {blocks} says how many blocks each level has, and widths {widths} name {len(widths)} levels: "
@@ -64,4 +65,5 @@ def backbone(
         embedding=embedding,
         dims=len(shape) - 1,
         planes=planes,
+        tokens=tokens,
     )

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genloom.nets.condition import Cond
+from genloom.nets.listen import CrossAttention
 from genloom.nets.unet import TimeEmbedding, cut, fold, pad, unfold, zero
 
 
@@ -47,12 +48,21 @@ class DiT(nn.Module):
     """An item (B, C, *S), a time (B,) and what is told of it -> an item of the same shape.
 
     shape: (C, *S); width: of a token, a multiple of 32; depth: layers; patch: pixels along each side of a token;
-    embedding: width of the time and condition vectors; planes: channels of `told.planes`. Sides are padded to
-    multiples of the patch; the padding is cut off again.
+    embedding: width of the time and condition vectors; planes: channels of `told.planes`; tokens: width of
+    `told.tokens`, to which every other layer listens, 0 for none. Sides are padded to multiples of the patch; the
+    padding is cut off again.
     """
 
     def __init__(
-        self, shape: tuple[int, ...], *, width: int, depth: int, patch: int, embedding: int = 128, planes: int = 0
+        self,
+        shape: tuple[int, ...],
+        *,
+        width: int,
+        depth: int,
+        patch: int,
+        embedding: int = 128,
+        planes: int = 0,
+        tokens: int = 0,
     ) -> None:
         super().__init__()
         channels, *space = shape
@@ -62,6 +72,7 @@ class DiT(nn.Module):
         self.enter = nn.Linear((channels + planes) * pixels, width)
         self.positions = nn.Parameter(torch.randn(length, width) * 0.02)
         self.blocks = nn.ModuleList(DiTBlock(width, embedding) for _ in range(depth))
+        self.listen = nn.ModuleDict({str(i): CrossAttention(width, tokens) for i in range(0, depth, 2) if tokens})
         self.film = zero(nn.Linear(embedding, 2 * width))
         self.leave = zero(nn.Linear(width, channels * pixels))
 
@@ -74,8 +85,10 @@ class DiT(nn.Module):
         x = fold(pad(x, self.patch), self.patch)
         grid = x.shape[2:]
         h_BLD = self.enter(x.flatten(2).transpose(1, 2)) + self.positions
-        for block in self.blocks:
+        for i, block in enumerate(self.blocks):
             h_BLD = block(h_BLD, e_BE)
+            if str(i) in self.listen:
+                h_BLD = self.listen[str(i)](h_BLD, told.tokens, told.mask)
         shift, scale = self.film(e_BE)[:, None].chunk(2, dim=-1)
         h_BLD = self.leave(F.layer_norm(h_BLD, h_BLD.shape[-1:]) * (1 + scale) + shift)
         return cut(unfold(h_BLD.transpose(1, 2).unflatten(2, grid), self.patch), space)

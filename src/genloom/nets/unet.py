@@ -22,6 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genloom.nets.condition import Cond
+from genloom.nets.listen import CrossAttention, over_places
 
 CONV = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 CONV_TRANSPOSE = {1: nn.ConvTranspose1d, 2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
@@ -137,7 +138,8 @@ class UNet(nn.Module):
     channels: C; dims: 1 for sound, 2 for images, 3 for video; widths: channels of each level, from fine to coarse,
     multiples of 32 run fastest; blocks: residual blocks of each level on the way down, and again on the way up (the
     coarsest level has them once); attention: levels (0 is the finest) that attend; stem: pixels folded into channels
-    along each side; embedding: width of the time and condition vectors; planes: channels of `told.planes`.
+    along each side; embedding: width of the time and condition vectors; planes: channels of `told.planes`; tokens:
+    width of `told.tokens`, to which the attending levels (or the coarsest, where none attends) listen, 0 for none.
     `stride` is the factor that every side is padded to; the padding is cut off again.
     """
 
@@ -152,6 +154,7 @@ class UNet(nn.Module):
         embedding: int = 128,
         dims: int = 2,
         planes: int = 0,
+        tokens: int = 0,
     ) -> None:
         super().__init__()
         self.stem, self.stride = stem, self.stride_of(widths, stem)
@@ -164,6 +167,8 @@ class UNet(nn.Module):
 
         self.encoder = nn.ModuleList(stage(i) for i in levels)
         self.attend = nn.ModuleDict({str(i): Attention(widths[i], dims) for i in attention})
+        listening = (attention or (len(widths) - 1,)) if tokens else ()
+        self.listen = nn.ModuleDict({str(i): CrossAttention(widths[i], tokens) for i in listening})
         # 2x2 windows that do not overlap: every pixel is used once, in and out.
         self.down = nn.ModuleList(CONV[dims](widths[i], widths[i + 1], 2, stride=2) for i in levels[:-1])
         self.up = nn.ModuleList(CONV_TRANSPOSE[dims](widths[i + 1], widths[i], 2, stride=2) for i in levels[:-1])
@@ -194,6 +199,8 @@ class UNet(nn.Module):
             x = self._through(self.encoder[i], x, e_BD)
             if str(i) in self.attend:
                 x = self.attend[str(i)](x)
+            if str(i) in self.listen:
+                x = over_places(self.listen[str(i)], x, told.tokens, told.mask)
             if i < len(self.down):
                 skips.append(x)
                 x = self.down[i](x)

@@ -36,7 +36,7 @@ from genloom.core import (
 )
 from genloom.core.capabilities import Callback
 from genloom.nets.backbones import Backbone, backbone
-from genloom.nets.condition import Conditioner
+from genloom.nets.condition import Conditioner, plane_count, token_width
 from genloom.objectives.diffusion import interpolate, linear_part, match, stratify, training_times, velocity_target
 from genloom.samplers.solvers import Velocity, solve
 
@@ -89,7 +89,8 @@ class FlowConfig:
 
 
 class Flow(Model, CanSample, CanDecode):
-    """Flow matching on images, sound, video or rows of numbers, of any size, told the class where there is one."""
+    """Flow matching on images, sound, video or rows of numbers, of any size, told the class, the caption or another
+    picture where there is one."""
 
     Config = FlowConfig
     citation = """@inproceedings{lipman2023flow,
@@ -116,6 +117,8 @@ class Flow(Model, CanSample, CanDecode):
             depth=config.depth,
             patch=config.patch,
             embedding=config.embedding,
+            planes=plane_count(spec),
+            tokens=token_width(spec, config.embedding),
         )
         self.conditioner = Conditioner(spec, config.embedding)
 
@@ -193,7 +196,8 @@ class Flow(Model, CanSample, CanDecode):
         told = {k: condition[k].to(device) for k in fields}
         if not fields or guidance == 1.0:
             return lambda x, t: self.velocity(x, x.new_full((n,), t), told)
-        both = {k: torch.cat([told[k], v]) for k, v in self.conditioner.null(n, device).items()}
+        away = {**self.conditioner.null(n, device), **self.conditioner.avoided(n, options.negative)}
+        both = {k: torch.cat([told[k], v]) for k, v in away.items()}
 
         def guided(x: Tensor, t: float) -> Tensor:
             v, v_null = self.velocity(torch.cat([x, x]), x.new_full((2 * n,), t), both).chunk(2)
