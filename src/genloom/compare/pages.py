@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from genloom.compare.blind import REAL, Item, write_page
 from genloom.compare.board import comparison
+from genloom.modalities.registry import modality
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from genloom.core import Field
     from genloom.engine.journal import Reporter
     from genloom.runs import Run
 
@@ -102,11 +104,11 @@ def _real(dataset: Any, seed: int) -> list[Item]:
 
     from genloom.engine.preview import item_field
 
-    name, modality = item_field(dataset.spec)
+    name, kind = item_field(dataset.spec)[0], modality(item_field(dataset.spec)[1])
     draw = torch.Generator().manual_seed(seed)
-    if modality == "image":
+    if not kind.written:
         index = torch.randperm(len(dataset.test), generator=draw)[:PICTURES]
-        return [Item(REAL, png) for png in _pngs(dataset.test.raw(index)[name])]
+        return [Item(REAL, png) for png in _pngs(dataset.test.raw(index)[name], dataset.spec[name])]
     length = dataset.test.spec[name].shape[0]
     span = max(1, -(-LENGTH // length))
     last = max(1, len(dataset.test) - (span - 1) * length)
@@ -121,20 +123,20 @@ def _real(dataset: Any, seed: int) -> list[Item]:
 def _drawn(loaded: Any, word: str, seed: int) -> list[Item]:
     from genloom.core import CanSample
     from genloom.engine.preview import item_field
-    from genloom.modalities import image
     from genloom.verbs.sample import draw, sampling
 
     if not isinstance(loaded.model, CanSample):
         return []
-    _, modality = item_field(loaded.spec)
-    if modality == "image":
+    name, kind = item_field(loaded.spec)
+    if not modality(kind).written:
         items = draw(loaded, PICTURES, seed=seed, options=sampling())
-        return [Item(word, png) for png in _pngs(image.to_bytes(items))]
+        return [Item(word, png) for png in _pngs(items, loaded.spec[name])]
     items = draw(loaded, PASSAGES, seed=seed, options=sampling(length=LENGTH))
     return [Item(word, loaded.tokenizer.decode(row.tolist())[:LENGTH]) for row in items]
 
 
-def _pngs(images: Tensor) -> list[bytes]:
-    from genloom.modalities import image
+def _pngs(items: Tensor, field: Field) -> list[bytes]:
+    from genloom.modalities.image import png
 
-    return [image.png(image.grid(one[None], 1)) for one in images]
+    codec = modality(field.modality).codec
+    return [png(codec.picture(one[None], field, 1)) for one in items]

@@ -12,7 +12,7 @@ from genloom.core import Batch, CanSample, DataSpec, Model, Sampling, Step, batc
 from genloom.data import Dataset, Split
 from genloom.engine.precision import Plan, arithmetic, arrange_batch
 from genloom.metrics.sliced_wasserstein import sliced_wasserstein
-from genloom.modalities import image, text
+from genloom.modalities import modality, text
 
 CHUNK = 256
 
@@ -54,19 +54,23 @@ def sample(
 def draw_preview(
     model: Model, dataset: Dataset, seed: int, plan: Plan, device: torch.device, path: Path
 ) -> Path | None:
-    """Writes 64 images as a grid, or a text, from the same noise each time. None where the model cannot sample.
+    """Writes a sheet of samples (64 images), or a text, from the same noise each time, and what can be played beside
+    it. None where the model cannot sample.
 
     Pictures are drawn in the plan's arithmetic: they are for the eye, and take their time out of the run's.
     """
     if not isinstance(model, CanSample):
         return None
-    name, modality = item_field(dataset.spec)
+    name, kind = item_field(dataset.spec)[0], modality(item_field(dataset.spec)[1])
     generator = torch.Generator(device).manual_seed(derive_seed(seed, "preview"))
     with resting(model):
-        if modality == "image":
+        if not kind.written:
             with arithmetic(plan, device):
-                drawn = sample(model, 64, generator)[name]
-            return image.save(image.to_bytes(drawn), path.with_suffix(".png"))
+                drawn = sample(model, kind.preview, generator)[name]
+            places = [path.with_suffix(ending) for ending in kind.previews]
+            for place in reversed(places):
+                kind.codec.save(drawn, dataset.spec[name], place)
+            return places[0]
         assert dataset.tokenizer is not None
         ids = sample(model, 1, generator, options=Sampling(length=400))[name]
         return text.save(text.to_texts(ids, dataset.tokenizer), path.with_suffix(".txt"))

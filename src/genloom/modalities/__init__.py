@@ -1,1 +1,7 @@
-"""Tensors <-> what people see, hear and read: one file per medium."""
+"""Tensors <-> what people see, hear and read: one file per medium, and a registry that names them all."""
+
+from __future__ import annotations
+
+from genloom.modalities.registry import MODALITIES, Modality, modality
+
+__all__ = ["MODALITIES", "Modality", "modality"]

@@ -18,7 +18,9 @@ from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
+from genloom.core import Field
 from genloom.errors import BadData, BadValue, Storage
+from genloom.modalities.codec import Clip, Codec, Place, is_folder, wrong_ending
 
 _SOFTWARE = "genloom"
 _LONGEST = 4096  # pixels a side that enlarging a picture may not exceed
@@ -187,7 +189,7 @@ def save(
     """
     target = Path(path)
     suffix = target.suffix.lower()
-    if os.fspath(path).endswith(("/", os.sep)) or target.is_dir() or not suffix:
+    if is_folder(path):
         _save_folder(images, target, metadata)
     elif suffix == ".png":
         write_bytes(target, png(grid(images, columns), metadata))
@@ -196,7 +198,7 @@ def save(
         np.save(buffer, to_array(images), allow_pickle=False)
         write_bytes(target, buffer.getvalue())
     else:
-        raise BadValue(f"expected a place ending in .png, .npy or / for images, got {os.fspath(path)!r}")
+        raise wrong_ending(path, "images", (".png", ".npy"))
     return target
 
 
@@ -222,3 +224,42 @@ def _is_ours(path: Path) -> bool:
         return read_metadata(path).get("Software") == _SOFTWARE
     except BadData:
         return False
+
+
+class ImageCodec(Codec):
+    """Images are their own pictures."""
+
+    def shaped(self, field: Field) -> str:
+        return "channels, height, width"
+
+    def tiles(self, items: Tensor, field: Field) -> Tensor:
+        return _check(items)
+
+    def picture(self, items: Tensor, field: Field, columns: int | None = None) -> Image.Image:
+        return grid(items, columns)
+
+    def array(self, items: Tensor, field: Field) -> np.ndarray:
+        return to_array(items)
+
+    def save(
+        self,
+        items: Tensor,
+        field: Field,
+        path: Place,
+        *,
+        columns: int | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> Path:
+        return save(items, path, columns=columns, metadata=metadata)
+
+    def clips(self, items: Tensor, field: Field) -> tuple[Clip, ...]:
+        return ()
+
+    def measured(self, field: Field) -> Field:
+        return field
+
+    def to_measured(self, items: Tensor, field: Field) -> Tensor:
+        return to_bytes(items)
+
+
+CODEC = ImageCodec()

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from PIL import Image
 
 Shown = Image.Image | str | None
+
+
+class Playable(Protocol):
+    """A sound or a moving picture: a whole file. kind: "audio/wav" or "image/gif"."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def content(self) -> bytes: ...
+    @property
+    def label(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -39,6 +50,7 @@ class ReportRun:
     it; config: the run's resolved configuration; command: what to type to train it again.
     parameters, items: how many weights it has and training items it saw; data: name of its data set; monitor: what its
     monitor measures; plan: how it was computed, with the reason; notes: what a reader must know.
+    clips, real_clips: samples and held-out items that can be played.
     """
 
     name: str
@@ -62,6 +74,8 @@ class ReportRun:
     walks: Image.Image | None = None
     map: Image.Image | None = None
     path: Image.Image | None = None
+    clips: Sequence[Playable] = ()
+    real_clips: Sequence[Playable] = ()
 
     def result(self, key: str) -> Mapping[str, Any] | None:
         """The figure with this key, or None where it was not measured."""

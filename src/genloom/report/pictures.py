@@ -11,6 +11,8 @@ import numpy as np
 from markupsafe import Markup
 from PIL import Image, features
 
+from genloom.report.content import Playable
+
 LARGE = 150_000  # bytes from which on a picture is stored as WebP at QUALITY, as photographs are
 QUALITY = 88
 
@@ -25,6 +27,13 @@ def picture(image: Image.Image, label: str) -> Markup:
     return Markup('<img alt="{}" width="{}" height="{}" src="data:image/{};base64,{}">').format(
         label, image.width, image.height, kind, base64.b64encode(stored).decode()
     )
+
+
+def playable(clip: Playable) -> Markup:
+    """A sound or a moving picture as an element that holds it."""
+    sound = '<audio controls preload="metadata" aria-label="{}" src="data:{};base64,{}"></audio>'
+    element = Markup(sound if clip.kind.startswith("audio/") else '<img alt="{}" src="data:{};base64,{}">')
+    return element.format(clip.label, clip.kind, base64.b64encode(clip.content).decode())
 
 
 def _encoded(image: Image.Image, form: str, **options: Any) -> bytes:

@@ -17,7 +17,7 @@ from markupsafe import Markup
 from genloom.report import numbers, views
 from genloom.report.content import PROTOCOL, Report
 from genloom.report.page import environment, put
-from genloom.report.pictures import picture
+from genloom.report.pictures import picture, playable
 from genloom.report.words import summary
 
 
@@ -41,13 +41,14 @@ def render(report: Report) -> str:
         size=numbers.size,
         span=numbers.span,
         picture=picture,
+        playable=playable,
         pretty=views.pretty,
     )
     style, script = asset("style.css"), asset("script.js")
     return templates.get_template("report.html.j2").render(
         report=report,
-        policy=f"default-src 'none'; img-src data:; style-src {_hash(style)}; script-src {_hash(script)}; "
-        "base-uri 'none'; form-action 'none'",
+        policy=f"default-src 'none'; img-src data:; media-src data:; style-src {_hash(style)}; "
+        f"script-src {_hash(script)}; base-uri 'none'; form-action 'none'",
         style=style,
         script=script,
         summary=summary(report),

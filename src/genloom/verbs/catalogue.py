@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from genloom.errors import BadValue, GenloomError
+from genloom.modalities.registry import learnt, modality
 from genloom.verbs.places import check_out
 from genloom.verbs.results import Facts, Picture, Table, size_text
 from genloom.verbs.sample import AnyRun, find_run
@@ -130,8 +131,8 @@ def data(
         rows = tuple((name, card.modality, state_, card.items, card.licence) for name, card, state_ in found)
         notes = (
             "",
-            "Recipes learn images and texts. `genloom data show NAME` tells more, `genloom data fetch NAME` gets one.",
-            "Or your own: a folder of images (sub-folders are classes), a .npy or .npz array, a text file.",
+            f"Recipes learn {learnt()}. `genloom data show NAME` tells more, `genloom data fetch NAME` gets one.",
+            "Or your own: a folder of images or sounds (sub-folders are classes), a .npy or .npz array, a text file.",
         )
         return Table("data", ("name", "modality", "here", "items", "licence"), rows, notes)
     place = None if out is None else check_out(out, "image", folder=False)
@@ -161,7 +162,7 @@ def _show(source: str, place: Path | None, strict: bool, values: Mapping[str, An
     if about := _about_set(source, place):
         return about
     found = sets.load(data_options(source, {**values, **({"strict": True} if strict else {})}))
-    name, modality = item_field(found.spec)
+    name, kind = item_field(found.spec)[0], modality(item_field(found.spec)[1])
     facts: list[tuple[str, Any]] = [
         ("title", found.card.title),
         ("items", f"{found.train.items:,} train, {found.validation.items:,} validation, {found.test.items:,} test"),
@@ -170,13 +171,13 @@ def _show(source: str, place: Path | None, strict: bool, values: Mapping[str, An
         ("licence", found.card.licence),
         ("digest", found.digest[:16]),
     ]
-    chosen = torch.linspace(0, len(found.train) - 1, min(64, len(found.train))).long()
+    chosen = torch.linspace(0, len(found.train) - 1, min(kind.preview, len(found.train))).long()
     notes, png = found.notes, None
-    if modality == "image":
+    if not kind.written:
         shown = found.train.raw(chosen)[name]
-        png = image.png(image.grid(shown))
+        png = image.png(kind.codec.picture(shown, found.spec[name]))
         if place is not None:
-            image.save(shown, place)
+            kind.codec.save(shown, found.spec[name], place)
             facts.append(("picture", str(place)))
     elif found.tokenizer is not None:
         begin = text.to_texts(found.train.raw(chosen[:1])[name], found.tokenizer)[0]
@@ -214,8 +215,8 @@ def _about_set(source: str, place: Path | None) -> Facts | None:
     }
     data = {"data": source, "card": vars(card), "folder": str(here) if here else None, "files": list(files)}
     shown = tuple((name, value) for name, value in facts.items() if value)
-    learnt = () if entry.load else ("", f"genloom's recipes learn images and text so far, not {card.modality}.")
-    return Facts(source, shown, data, learnt)
+    missing = () if entry.load else ("", f"genloom's recipes learn {learnt()} so far, not {card.modality}.")
+    return Facts(source, shown, data, missing)
 
 
 def _describe(field: Any) -> str:
@@ -223,6 +224,7 @@ def _describe(field: Any) -> str:
     if field.modality == "class":
         names = ", ".join(field.classes[:10]) + (", ..." if len(field.classes) > 10 else "")
         return f"one of {len(field.classes)} classes: {names}"
-    if field.modality == "text":
+    kind = modality(field.modality)
+    if kind.written:
         return f"{shape} tokens out of {field.vocabulary}"
-    return f"{field.modality} {shape} (channels, height, width)"
+    return f"{field.modality} {shape} ({kind.codec.shaped(field)})"

@@ -13,25 +13,32 @@ if TYPE_CHECKING:
 WALKS, POINTS = 6, 10
 SIDE = 16  # items along each side of a map
 PATHS, MOMENTS = 4, 10
-LARGEST = 128  # pixels a side above which walks and maps would make a page too heavy
+LARGEST = 128  # pixels a side of a square above which walks and maps would make a page too heavy
+WIDEST = 1280  # pixels of a row, before it is enlarged
 
 
 def inside(loaded: Loaded, name: str, seed: int) -> dict[str, Image.Image]:
     """The pictures by their names in ReportRun, as far as the model can do what they show."""
+    import torch
+
     from genloom.core import CanDecode
     from genloom.verbs.latent import latent_shape, map_of, walks
-    from genloom.verbs.look import tiles
+    from genloom.verbs.look import sheet_of, tile_size
 
     found: dict[str, Image.Image] = {}
-    if max(loaded.spec[name].shape[-2:]) > LARGEST:
+    field = loaded.spec[name]
+    height, width = tile_size(field)
+    if height * width > LARGEST**2:
         return found
     path = moments(loaded, name, seed)
+    points = max(3, min(POINTS, WIDEST // width))
     if path is not None:
-        found["path"] = tiles(path.flatten(0, 1), columns=path.shape[1])
+        chosen = torch.linspace(0, path.shape[1] - 1, min(points, path.shape[1])).round().long()
+        found["path"] = sheet_of(path[:, chosen].flatten(0, 1), field, len(chosen))
     if isinstance(loaded.model, CanDecode):
-        found["walks"] = tiles(walks(loaded, name, WALKS, POINTS, seed), columns=POINTS)
+        found["walks"] = sheet_of(walks(loaded, name, WALKS, points, seed), field, points)
         if latent_shape(loaded) == (2,):
-            found["map"] = tiles(map_of(loaded, name, SIDE), columns=SIDE)
+            found["map"] = sheet_of(map_of(loaded, name, SIDE), field, SIDE)
     return found
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from genloom.errors import BadValue
+from genloom.modalities.registry import modality
 from genloom.verbs.evaluate import data_of
 from genloom.verbs.places import check_count, check_out
 from genloom.verbs.results import Picture
@@ -21,12 +22,13 @@ if TYPE_CHECKING:
 CHUNK = 256
 
 
-def _images_only(loaded: Loaded, verb: str) -> str:
+def _pictured(loaded: Loaded, verb: str) -> str:
     from genloom.engine.preview import item_field
 
-    name, modality = item_field(loaded.spec)
-    if modality != "image":
-        raise BadValue(f"`genloom {verb}` shows images; {loaded.run.path} makes {modality}s (try `genloom sample`)")
+    name, found = item_field(loaded.spec)
+    kind = modality(found)
+    if not kind.tiled:
+        raise BadValue(f"`genloom {verb}` shows images; {loaded.run.path} makes {kind.plural} (try `genloom sample`)")
     return name
 
 
@@ -64,18 +66,17 @@ def walks(loaded: Loaded, name: str, n: int, points: int, seed: int) -> Tensor:
     """
     import torch
 
-    from genloom.core import the_class
     from genloom.samplers.latent import slerp
 
     model = cast("CanDecode", loaded.model)
     with torch.no_grad():
         ends = model.prior(2 * n, generator=torch.Generator(loaded.device).manual_seed(seed))
         paths = slerp(ends[:n], ends[n:], torch.linspace(0, 1, points)).transpose(0, 1).flatten(0, 1)
-        labelled = the_class(loaded.spec)
-        condition = None
-        if labelled is not None:
-            classes = torch.arange(n) % max(1, len(labelled[1].classes))
-            condition = {labelled[0]: classes.repeat_interleave(points).to(loaded.device)}
+        condition = {
+            k: (torch.arange(n) % max(1, len(f.classes))).repeat_interleave(points).to(loaded.device)
+            for k, f in loaded.spec.items()
+            if f.role == "condition" and f.modality == "class"
+        } or None
         return _decode(model, paths, name, condition)
 
 
@@ -104,7 +105,7 @@ def interpolate(
         raise BadValue(f"--points: a walk has at least 2 points, got {points}")
     data: dict[str, Any]
     loaded = open_run(run, runs, raw)
-    name = _images_only(loaded, "interpolate")
+    name = _pictured(loaded, "interpolate")
     model = loaded.model
     if not isinstance(model, CanDecode):
         raise BadValue(f"{loaded.run.path}: its model has no latent space to walk through (try `genloom sample`)")
@@ -118,10 +119,10 @@ def interpolate(
                 "train with --config.latent 2"
             )
         data = {"run": str(loaded.run.path), "points": points, "raw": raw}
-        return picture(map_of(loaded, name, points), place, data, columns=points)
+        return picture(map_of(loaded, name, points), loaded.spec[name], place, data, columns=points)
     items = walks(loaded, name, n, points, seed)
     data = {"run": str(loaded.run.path), "n": n, "points": points, "seed": seed, "raw": raw}
-    return picture(items, place, data, columns=points)
+    return picture(items, loaded.spec[name], place, data, columns=points)
 
 
 def reconstruct(
@@ -138,12 +139,12 @@ def reconstruct(
     """
     import torch
 
-    from genloom.core import CanDecode, CanEncode, the_class
+    from genloom.core import CanDecode, CanEncode
     from genloom.modalities import image
 
     check_count(n)
     loaded = open_run(run, runs, raw)
-    name = _images_only(loaded, "reconstruct")
+    name = _pictured(loaded, "reconstruct")
     model = loaded.model
     if not isinstance(model, CanEncode) or not isinstance(model, CanDecode):
         raise BadValue(f"{loaded.run.path}: its model cannot encode given items (autoencoders do: try recipe vae)")
@@ -154,16 +155,20 @@ def reconstruct(
     chosen = torch.randperm(len(test), generator=torch.Generator().manual_seed(seed))[: min(n, len(test))]
     batch = {k: v.to(loaded.device) for k, v in test.batch(chosen).items()}
     with torch.no_grad():
-        labelled = the_class(loaded.spec)
-        condition = {labelled[0]: batch[labelled[0]]} if labelled else None
+        told = {k: batch[k] for k, f in loaded.spec.items() if f.role == "condition" and f.modality == "class"}
+        condition = told or None
         copies = _decode(model, model.encode(batch), name, condition)
     originals = batch[name].cpu()
     error = float((originals - copies).square().mean())
     data = {"run": str(loaded.run.path), "n": len(chosen), "seed": seed, "raw": raw, "mse": error}
-    result = picture(torch.cat([originals, copies]), place, data)
+    result = picture(torch.cat([originals, copies]), loaded.spec[name], place, data)
     if place.suffix == ".npy":
         return result
-    titles = {"held-out originals": originals, f"reconstructions (mean squared error {error:.4f})": copies}
+    codec, field = modality(loaded.spec[name].modality).codec, loaded.spec[name]
+    titles = {
+        "held-out originals": codec.tiles(originals, field),
+        f"reconstructions (mean squared error {error:.4f})": codec.tiles(copies, field),
+    }
     png = image.png(image.labelled(titles, columns=min(16, len(chosen))))
     image.write_bytes(place, png)
     return Picture(place, result.images, png, data, (f"mean squared error {error:.4f} (pixels in [-1, 1])",))

@@ -8,6 +8,7 @@ from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 from genloom.errors import GenloomError
+from genloom.modalities.registry import modality
 from genloom.runs import read_json
 from genloom.verbs.evaluate import FILE, data_of, evaluate
 from genloom.verbs.sample import LENGTH, draw, open_run, sampling
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from PIL import Image
     from torch import Tensor
 
+    from genloom.core import Field
     from genloom.data import Dataset
     from genloom.engine.load import Loaded
     from genloom.report.content import DataNote, Finding, ReportRun
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 GRIDS = ((64, 64), (128, 36), (10**6, 16))  # pictures of up to so many pixels a side: so many of them
 PAIRS = 12
+CLIPS = 8  # sounds or moving pictures of each side
 SOUGHT = 200_000  # training items among which neighbours are sought
 MEASURED = 5000  # samples a report measures where nobody says otherwise
 
@@ -46,8 +49,9 @@ def look(run: Run, seed: int = 0, n: int | None = None) -> tuple[ReportRun, Data
     except GenloomError as e:
         dataset = None
         notes.append(f"Real items and new figures are missing: {e}")
-    name, modality = item_field(loaded.spec)
-    shown = _texts(loaded, dataset, name, seed) if modality == "text" else _pictures(loaded, dataset, name, seed)
+    name, kind = item_field(loaded.spec)[0], modality(item_field(loaded.spec)[1])
+    shown = _texts(loaded, dataset, name, seed) if kind.written else _pictures(loaded, dataset, name, seed)
+    shown |= inside(loaded, name, seed) if kind.tiled else {}
     figures = _figures(loaded, dataset, n, seed)
     if not figures:
         notes.append("This checkpoint was not evaluated.")
@@ -77,7 +81,6 @@ def look(run: Run, seed: int = 0, n: int | None = None) -> tuple[ReportRun, Data
         notes=notes,
         health=_health(run),
         **shown,
-        **(inside(loaded, name, seed) if modality == "image" else {}),
     )
     told = {key: str(card.get(key) or "") for key in ("source", "licence", "items", "citation")}
     title = str(card.get("title") or known.get("name") or config["data"]["source"])
@@ -118,23 +121,56 @@ def _pictures(loaded: Loaded, dataset: Dataset | None, name: str, seed: int) -> 
     import torch
 
     from genloom.core import CanSample
-    from genloom.modalities import image
-    from genloom.report.pictures import pairs
 
-    shape = loaded.spec[name].shape
-    count = next(n for side, n in GRIDS if max(shape[-2:]) <= side)
+    field, kind = loaded.spec[name], modality(loaded.spec[name].modality)
+    count = next(n for side, n in GRIDS if max(tile_size(field)) <= side)
+    count = min(count, kind.preview)
     found: dict[str, Any] = {}
     if dataset is not None:
         chosen = torch.linspace(0, len(dataset.test) - 1, min(count, len(dataset.test))).long()
-        found["real"] = tiles(dataset.test.raw(chosen)[name])
+        real = dataset.test.raw(chosen)[name]
+        found |= {"real": sheet_of(real, field), "real_clips": kind.codec.clips(real[:CLIPS], field)}
     if isinstance(loaded.model, CanSample):
-        samples = image.to_bytes(draw(loaded, count, seed=seed, options=sampling()))
-        found["samples"] = tiles(samples)
-        if dataset is not None:
-            some = image.to_array(samples[:PAIRS])
-            twins = image.to_array(_twins(dataset, name, samples[:PAIRS]))
-            found["neighbours"] = pairs(some, twins, enlarged(*shape[-2:]))
+        samples = draw(loaded, count, seed=seed, options=sampling())
+        found |= {"samples": sheet_of(samples, field), "clips": kind.codec.clips(samples[:CLIPS], field)}
+        if dataset is not None and kind.tiled:
+            some = samples[: min(PAIRS, count)]
+            found["neighbours"] = _pairs(some, _twins(dataset, name, some), field)
     return found
+
+
+def tile_size(field: Field) -> tuple[int, int]:
+    """Height and width in pixels of the picture of an item; (1, 1) where items have none."""
+    import torch
+
+    kind = modality(field.modality)
+    if not kind.tiled:
+        return 1, 1
+    height, width = kind.codec.tiles(torch.zeros(1, *field.shape), field).shape[2:]
+    return height, width
+
+
+def sheet_of(items: Tensor, field: Field, columns: int | None = None) -> Image.Image:
+    """Items as a sheet of tiles, or as the one picture that their modality makes of them."""
+    kind = modality(field.modality)
+    if not kind.tiled:
+        return kind.codec.picture(items, field, columns)
+    return tiles(kind.codec.tiles(items, field), columns)
+
+
+def _pairs(items: Tensor, twins: Tensor, field: Field) -> Image.Image:
+    """Items above their twins, in as many rows of pairs as fit."""
+    from genloom.modalities import image
+    from genloom.report.pictures import pairs, sheet
+
+    codec = modality(field.modality).codec
+    some, others = (image.to_array(codec.tiles(x, field)) for x in (items, twins))
+    height, width = some.shape[1:3]
+    across = max(1, min(len(some), PAIRS * 64 // width))
+    if across >= len(some):
+        return pairs(some, others, enlarged(height, width))
+    starts = range(0, len(some), across)
+    return sheet([x[i : i + across] for i in starts for x in (some, others)], enlarged(height, width))
 
 
 def enlarged(height: int, width: int) -> int:
@@ -154,10 +190,14 @@ def tiles(images: Tensor, columns: int | None = None) -> Image.Image:
 
 
 def _twins(dataset: Dataset, name: str, samples: Tensor) -> Tensor:
-    """The training item nearest to each sample, in pixels; training items are read in blocks, so many as SOUGHT."""
+    """The training item nearest to each sample, in pixels (of sounds and clips: of the pictures they are measured by);
+    training items are read in blocks, so many as SOUGHT."""
     from genloom.metrics.neighbours import nearest_in
+    from genloom.metrics.pictured import as_pictures, pictured
 
-    return dataset.train.raw(nearest_in(dataset.train, name, samples, limit=SOUGHT).indices[:, 0])[name]
+    field, known = dataset.spec[name], pictured(dataset.train)
+    near = nearest_in(known, name, as_pictures(samples, field), limit=SOUGHT).indices[:, 0]
+    return dataset.train.raw(near)[name]
 
 
 def _texts(loaded: Loaded, dataset: Dataset | None, name: str, seed: int) -> dict[str, Any]:

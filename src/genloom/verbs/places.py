@@ -6,8 +6,7 @@ import os
 from pathlib import Path
 
 from genloom.errors import BadValue, Storage
-
-KINDS = {"image": (".png", ".npy"), "text": (".txt", ".jsonl")}
+from genloom.modalities.registry import modality as kind_of
 
 
 def check_writable(path: Path, flag: str) -> None:
@@ -22,13 +21,14 @@ def check_writable(path: Path, flag: str) -> None:
 def check_out(out: str | Path, modality: str, folder: bool = True) -> Path:
     """`out` as a path that fits the modality and can be written. A final slash, a folder that exists or a name without
     an ending mean a folder of single items, where `folder` allows that. Raises BadValue or Storage."""
-    path, kinds = Path(out), KINDS.get(modality, ())
+    path, kind = Path(out), kind_of(modality)
+    kinds, folder = kind.writes, folder and kind.folder
     is_folder = os.fspath(out).endswith(("/", os.sep)) or path.is_dir() or not path.suffix
     allowed = " or ".join([*kinds, *(["a folder/"] if folder else [])])
     if is_folder and not folder:
         raise BadValue(f"--out {out}: this is written to {allowed}, not to a folder")
     if not is_folder and path.suffix.lower() not in kinds:
-        raise BadValue(f"--out {out}: {modality}s are written to {allowed}, got {path.suffix!r}")
+        raise BadValue(f"--out {out}: {kind.plural} are written to {allowed}, got {path.suffix!r}")
     check_writable(path, "--out")
     return path
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import html
 import math
 from collections.abc import Mapping, Sequence
@@ -111,8 +112,6 @@ class Facts:
         rows = html_table(("", ""), self.facts)
         image = ""
         if self.picture:
-            import base64
-
             image = f'<img src="data:image/png;base64,{base64.b64encode(self.picture).decode()}" alt="samples">'
         return f"<p><b>{html.escape(self.title)}</b></p>{rows}{image}" + "".join(
             f"<p>{html.escape(n)}</p>" for n in self.notes
@@ -121,13 +120,17 @@ class Facts:
 
 @dataclass(frozen=True)
 class Picture:
-    """Images: `images` uint8 (n, h, w) or (n, h, w, 3); `png` a grid of them; `path` where they were written."""
+    """Images: `images` uint8 (n, h, w) or (n, h, w, 3); `png` a grid of them; `path` where they were written.
+
+    Of what are no images, `images` is what their .npy files hold; clips: what can be played, as a notebook shows it.
+    """
 
     path: Path
     images: Any
     png: bytes
     data: Mapping[str, Any]
     notes: tuple[str, ...] = ()
+    clips: tuple[Any, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Where the images are and how they were made; not the pixels."""
@@ -141,6 +144,14 @@ class Picture:
 
     def _repr_png_(self) -> bytes:
         return self.png
+
+    def _repr_html_(self) -> str | None:
+        if not self.clips:
+            return None  # a notebook then takes the picture
+        from genloom.report.pictures import playable
+
+        encoded = base64.b64encode(self.png).decode()
+        return f'<img src="data:image/png;base64,{encoded}" alt="samples"><br>' + "".join(map(playable, self.clips))
 
     @property
     def image(self) -> Any:

@@ -11,16 +11,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from genloom.errors import BadValue, unknown
+from genloom.modalities.registry import modality
 from genloom.verbs.places import check_count, check_out
 from genloom.verbs.results import Picture, Texts
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from genloom.core import DataSpec, Sampling
+    from genloom.core import DataSpec, Field, Sampling
     from genloom.engine.load import Loaded
     from genloom.runs import Run
 
+CLIPS = 8  # sounds that a notebook shows
 LENGTH = 500  # tokens of a text where nobody says otherwise: enough to judge one
 AnyRun: TypeAlias = Any  # a Run, its path, name or number, what train() returned, or what open_run() did
 
@@ -97,7 +99,7 @@ def draw(
     model, spec = loaded.model, loaded.spec
     if not isinstance(model, CanSample):
         raise BadValue(f"{loaded.run.path}: a model of type {type(model).__name__} does not sample")
-    name, modality = preview.item_field(spec)
+    name, kind = preview.item_field(spec)
     condition: dict[str, Tensor] = {}
     if label is not None:
         indices, labelled = class_indices(spec, label), the_class(spec)
@@ -106,7 +108,7 @@ def draw(
         if not listens(loaded, labelled[0]):
             raise BadValue(f"--label {label}: the model of {loaded.run.path} does not listen to classes; leave it out")
     if prompt is not None:
-        condition[name] = prompt_ids(loaded, prompt, modality).expand(n, -1)
+        condition[name] = prompt_ids(loaded, prompt, kind).expand(n, -1)
     generator = torch.Generator(loaded.device).manual_seed(seed)
     condition = {k: v.to(loaded.device) for k, v in condition.items()}
     with preview.resting(model):
@@ -130,12 +132,14 @@ def listens(loaded: Loaded, name: str) -> bool:
     return any(not torch.equal(items[0][k], items[1][k]) for k in items[0])
 
 
-def prompt_ids(loaded: Loaded, prompt: str, modality: str) -> Tensor:
+def prompt_ids(loaded: Loaded, prompt: str, kind: str) -> Tensor:
     """The prompt's token ids (L,). Raises BadValue for a model of another modality or an empty prompt."""
     import torch
 
-    if modality != "text" or loaded.tokenizer is None:
-        raise BadValue(f"--prompt: this run's model makes {modality}s, and continues no text; leave --prompt out")
+    if not modality(kind).written or loaded.tokenizer is None:
+        raise BadValue(
+            f"--prompt: this run's model makes {modality(kind).plural}, and continues no text; leave --prompt out"
+        )
     ids = loaded.tokenizer.encode(prompt)
     if not ids:
         raise BadValue("--prompt is empty: expected some text to continue, or leave --prompt out")
@@ -161,10 +165,11 @@ def sample(
     prior: str | None = None,
     runs: str | Path = "runs",
 ) -> Picture | Texts:
-    """n new items (64 images, 1 text) of a run; the same seed gives the same items.
+    """n new items (64 images, 16 sounds or clips, 1 text) of a run; the same seed gives the same items.
 
-    out: for images a .png (one grid), a .npy (uint8 (n, h, w) or (n, h, w, 3)) or a folder; for texts a .txt, a .jsonl
-    or a folder. None: images go to RUN/samples/, texts to no file. raw: the trained weights, not their average.
+    out: for images a .png (one grid) or a .npy (uint8 (n, h, w) or (n, h, w, 3)); for sounds a .wav (in a row),
+    for clips a .gif or .mp4, for both a .png or .npy too; for texts a .txt or a .jsonl; for any a folder of single
+    items. None: all but texts go to RUN/samples/. raw: the trained weights, not their average.
     Raises BadValue for what does not fit the run's modality, before any work.
     """
     from genloom.engine import preview
@@ -181,23 +186,24 @@ def sample(
         prior=prior,
     )
     loaded = open_run(run, runs, raw)
-    _, modality = preview.item_field(loaded.spec)
-    place = None if out is None else check_out(out, modality)
-    if modality == "text" and options.length is None:
+    name, kind = preview.item_field(loaded.spec)
+    place, written = None if out is None else check_out(out, kind), modality(kind).written
+    if written and options.length is None:
         options = replace(options, length=LENGTH)
-    n = n or (1 if modality == "text" else 64)
+    n = n or modality(kind).count
     chosen = {k: v for k, v in vars(options).items() if v != getattr(type(options)(), k)}
     data = {"run": str(loaded.run.path), "n": n, "seed": seed, "raw": raw, **chosen}
     data |= {k: v for k, v in (("label", label), ("prompt", prompt)) if v is not None}
-    if place is None and modality == "image":
-        place = check_out(loaded.run.samples / f"{_file_name(n, seed, raw, chosen, label)}.png", modality)
+    if place is None and not written:
+        ending = modality(kind).writes[0]
+        place = check_out(loaded.run.samples / f"{_file_name(n, seed, raw, chosen, label)}{ending}", kind)
     started = time.perf_counter()
     items = draw(loaded, n, seed=seed, options=options, label=label, prompt=prompt)
     data["seconds"] = round(time.perf_counter() - started, 3)
-    if modality == "text":
+    if written:
         return _texts(loaded, items, place, data)
     assert place is not None
-    return picture(items, place, data, exact=out is not None, out=out)
+    return picture(items, loaded.spec[name], place, data, exact=out is not None, out=out)
 
 
 def _file_name(n: int, seed: int, raw: bool, chosen: Mapping[str, Any], label: object) -> str:
@@ -214,6 +220,7 @@ def _file_name(n: int, seed: int, raw: bool, chosen: Mapping[str, Any], label: o
 
 def picture(
     items: Tensor,
+    field: Field,
     place: Path,
     data: Mapping[str, Any],
     *,
@@ -221,15 +228,16 @@ def picture(
     out: str | Path | None = None,
     columns: int | None = None,
 ) -> Picture:
-    """Writes images (n, C, H, W) to `place`; the run, seed and choices go into a PNG's text chunks."""
+    """Writes items (n, *field.shape) to `place`; the run, seed and choices go into the file where it has room."""
     from genloom.modalities import image
 
+    codec = modality(field.modality).codec
     metadata = {"genloom": json.dumps(data, default=str)}
     target = out if exact and out is not None else place  # a final slash means a folder, and is lost in a Path
-    image.save(items, target, columns=columns, metadata=metadata)
+    codec.save(items, field, target, columns=columns, metadata=metadata)
     shown = items[: 16 * (columns or 16)]
-    grid = image.png(image.grid(shown, columns), metadata)
-    return Picture(place, image.to_array(items), grid, data)
+    sheet = image.png(codec.picture(shown, field, columns), metadata)
+    return Picture(place, codec.array(items, field), sheet, data, clips=codec.clips(items[:CLIPS], field))
 
 
 def _texts(loaded: Loaded, items: Tensor, place: Path | None, data: Mapping[str, Any]) -> Texts:
@@ -273,14 +281,14 @@ def stream(
 
     options = sampling(**choices)
     loaded = open_run(run, runs, raw)
-    _, modality = preview.item_field(loaded.spec)
+    _, kind = preview.item_field(loaded.spec)
     if label is not None:
         class_indices(loaded.spec, label)
         raise BadValue("--label cannot be streamed: give --out")
     if not isinstance(loaded.model, CanStream) or loaded.tokenizer is None:
-        raise BadValue(f"{loaded.run.path}: its model makes {modality}s and does not stream; use sample")
+        raise BadValue(f"{loaded.run.path}: its model makes {modality(kind).plural} and does not stream; use sample")
     options = options if options.length else replace(options, length=LENGTH)
-    ids = torch.zeros(0, dtype=torch.int64) if prompt is None else prompt_ids(loaded, prompt, modality)
+    ids = torch.zeros(0, dtype=torch.int64) if prompt is None else prompt_ids(loaded, prompt, kind)
     decoder = StreamDecoder(loaded.tokenizer)
     if prompt is not None:
         yield prompt

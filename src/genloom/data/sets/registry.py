@@ -7,6 +7,7 @@ from genloom.data.fetch.entry import Entry
 from genloom.data.options import DataOptions
 from genloom.data.sets import emoji, images, molecules, music, speech, strokes, tables, text, weights
 from genloom.errors import BadData, unknown
+from genloom.modalities.registry import MODALITIES, learnt
 
 _ORDER = ("mnist", "digits", "fashion-mnist", "python-stdlib", "tinyshakespeare")  # what every page begins with
 _ALL = {
@@ -15,7 +16,7 @@ _ALL = {
     for name, entry in kind.ENTRIES.items()
 }
 ENTRIES: dict[str, Entry] = {name: _ALL[name] for name in (*_ORDER, *(n for n in _ALL if n not in _ORDER))}
-LEARNT = ("image", "text")  # modalities that recipes learn so far
+LEARNT = tuple(MODALITIES)  # what recipes learn so far
 
 
 def find(name: str) -> Entry:
@@ -36,7 +37,7 @@ def load_set(options: DataOptions) -> Dataset:
     entry = find(options.source)
     if entry.load is None:
         raise BadData(
-            f"{entry.name} holds {entry.card.modality}, and genloom's recipes learn images and text so far: "
+            f"{entry.name} holds {entry.card.modality}, and genloom's recipes learn {learnt()} so far: "
             f"`genloom data fetch {entry.name}` fetches its files for your own use"
         )
     made: Dataset = entry.load(options, entry.card)
