@@ -21,7 +21,8 @@ class Column:
     """One column of a table, and what is needed to turn it into numbers near [-1, 1] and back.
 
     kind: "number" or "category". values: a category's words, in the order of their codes. knots: a number's quantiles
-    at even steps from 0 to 1 in the training rows. whole: whether every number in it is a whole one.
+    at even steps from 0 to 1 in the training rows. whole: whether every number in it is a whole one. missing: whether
+    some rows have no number; that takes a further number, 1 where it is missing and -1 where it is not.
     """
 
     name: str
@@ -29,11 +30,12 @@ class Column:
     values: tuple[str, ...] = ()
     knots: tuple[float, ...] = ()
     whole: bool = False
+    missing: bool = False
 
     @property
     def width(self) -> int:
-        """How many of a row's numbers this column takes: one, or one for each value."""
-        return len(self.values) if self.kind == "category" else 1
+        """How many of a row's numbers this column takes: one or two for numbers, one for each value of a category."""
+        return len(self.values) if self.kind == "category" else 1 + self.missing
 
 
 @dataclass(frozen=True)

@@ -9,14 +9,19 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from genloom.core import Batch, DataSpec, Field, Step
+from genloom.data.captions import NAME as CAPTION
+from genloom.data.captions import drop_parts, encode, hold_out
 from genloom.data.options import DataOptions
+from genloom.errors import BadData, BadValue
 from genloom.modalities.text import Tokenizer
 
 _SCALE, _ONE = np.float32(2 / 255), np.float32(1)
@@ -71,12 +76,21 @@ class Split(ABC):
 class ImageSplit(Split):
     """Rows of a uint8 tensor (N, C, H, W) that several splits share; it may lie in a memory-mapped file.
 
+    columns: further condition fields by name, each (N, ...): word ids, vectors, pictures as bytes.
     Batches are gathered by numpy: a training step's few dozen rows are copied before threads would have started. In
     memory an item takes 4 bytes for its row, and as many as its class needs.
     """
 
-    def __init__(self, spec: DataSpec, images: Tensor, rows: Tensor, labels: Tensor | None) -> None:
+    def __init__(
+        self,
+        spec: DataSpec,
+        images: Tensor,
+        rows: Tensor,
+        labels: Tensor | None,
+        columns: Mapping[str, Tensor] = MappingProxyType({}),
+    ) -> None:
         self.spec = spec
+        self._columns = {name: column.numpy() for name, column in columns.items()}
         n, c, h, w = images.shape
         stored = images if images.is_contiguous() else images.permute(0, 2, 3, 1)
         self._shape, self._stored_HWC = (c, h, w), not images.is_contiguous()
@@ -94,6 +108,9 @@ class ImageSplit(Split):
     def _gather(self, index: Tensor) -> tuple[np.ndarray, Batch]:
         at = index.numpy()
         batch = {} if self._labels is None else {"label": torch.from_numpy(self._labels[at].astype(np.int64))}
+        for name, column in self._columns.items():
+            values = column[self._rows[at]]
+            batch[name] = torch.from_numpy(values if values.dtype.kind == "f" else values.astype(np.int64))
         return self._flat[self._rows[at]], batch
 
     def _images(self, flat: np.ndarray) -> Tensor:
@@ -123,6 +140,9 @@ class ImageSplit(Split):
         for column in (self._rows, self._labels) if self._labels is not None else (self._rows,):
             for start in range(0, len(column), _BLOCK):
                 digest.update(column[start : start + _BLOCK].astype(np.int64).data)
+        for name, values in sorted(self._columns.items()):
+            digest.update(name.encode())
+            digest.update(np.ascontiguousarray(values[self._rows]).data)
         return digest.digest()
 
 
@@ -190,12 +210,17 @@ class Dataset:
 _SHAPING = ("size", "resize", "channels", "labels", "flip", "context", "limit", "validation")
 
 
+# The same of options that came later: they count where they are not what they were when there was no such choice.
+_SHAPING_SINCE = ("target",)
+
+
 def digest_of(options: DataOptions, content: bytes, splits: tuple[Split, ...], tokenizer: Tokenizer | None) -> str:
     """sha256 in hex of the content hash, the splits, and the options that shape items."""
     digest = hashlib.sha256(content)
     for split in splits:
         digest.update(split.fingerprint())
     shaping = {name: getattr(options, name) for name in _SHAPING}
+    shaping |= {n: v for n in _SHAPING_SINCE if (v := getattr(options, n)) != getattr(DataOptions, n)}
     digest.update(json.dumps(shaping, sort_keys=True).encode())
     if tokenizer is not None:
         digest.update(json.dumps(tokenizer.to_json(), sort_keys=True).encode())
@@ -212,24 +237,36 @@ def image_dataset(
     card: Card,
     notes: list[str],
     content: bytes | None = None,
+    captions: Sequence[str] | None = None,
 ) -> Dataset:
     """The data set over `images` uint8 (N, C, H, W) with rows for train, validation and test.
 
-    content: a hash of the pixels, where somebody has it already.
+    content: a hash of the pixels, where somebody has it already; captions: of every image, "" where it has none.
+    Raises BadData where options ask for captions and there are none.
     """
     spec: dict[str, Field] = {"image": Field("image", tuple(images.shape[1:]))}
     if labels is not None and options.labels:
         spec["label"] = Field("class", (), range=(0, len(classes) - 1), classes=classes, role="condition")
     else:
         labels = None
-    train, validation, test = rows
+    if options.captions and captions is None:
+        raise BadData(f"{name} holds no captions: leave out --data.captions, or choose a recipe without text")
+    if options.hold_out and not options.captions:
+        raise BadValue("--data.hold_out goes by captions: give --data.captions true as well")
+    told = captions if options.captions else None
+    train, validation, test = rows if told is None else hold_out(rows, told, options, notes)
     if options.validation == "test":
         train, validation = torch.cat([train, validation]), test
         notes.append("trains on the validation items too; the test items take their place")
     if options.limit is not None:
         train = train[: options.limit]
         notes.append(f"only the first {len(train):,} training items are used")
-    splits = tuple(ImageSplit(spec, images, r, labels) for r in (train, validation, test))
+    found = None if told is None else encode(told, train, notes)
+    columns = {}
+    if found is not None:
+        spec[CAPTION], columns[CAPTION] = found.field, narrow(found.ids, found.tokenizer.size)
+    tokenizer = None if found is None else found.tokenizer
+    splits = tuple(ImageSplit(spec, images, r, labels, columns) for r in (train, validation, test))
     return Dataset(
         name=name,
         options=options,
@@ -237,9 +274,9 @@ def image_dataset(
         train=splits[0],
         validation=splits[1],
         test=splits[2],
-        tokenizer=None,
+        tokenizer=tokenizer,
         card=card,
-        digest=digest_of(options, content or hash_images(images), splits, None),
+        digest=digest_of(options, content or hash_images(images), splits, tokenizer),
         notes=tuple(notes),
     )
 
@@ -264,15 +301,18 @@ def hash_images(images: Tensor) -> bytes:
 
 
 def augment(batch: Batch, spec: DataSpec, options: DataOptions, step: Step) -> Batch:
-    """With `options.flip`, every training image is mirrored left to right or not, by a draw from `step`.
+    """With `options.flip`, every training image is mirrored left to right or not, by a draw from `step`; with
+    `options.drop_parts`, captions lose some of their parts.
 
     The tensors given are left alone; other fields pass through.
     """
-    if not options.flip:
+    if not (options.flip or options.drop_parts):
         return batch
     out = dict(batch)
     for name, field_ in spec.items():
-        if field_.modality == "image" and name in out:
+        if options.drop_parts and field_.modality == "text" and field_.role == "condition" and name in out:
+            out[name] = drop_parts(out[name], options.drop_parts, step)
+        if options.flip and field_.modality == "image" and name in out:
             x_BCHW = out[name]
             mirror_B111 = (step.rand(len(x_BCHW)) < 0.5).to(x_BCHW.device)[:, None, None, None]
             out[name] = torch.where(mirror_B111, x_BCHW.flip(-1), x_BCHW)

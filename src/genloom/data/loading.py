@@ -15,6 +15,8 @@ from genloom.data.foreign_store import is_kept, load_kept
 from genloom.data.listing import of_files, scan
 from genloom.data.options import DataOptions
 from genloom.data.sets.registry import ENTRIES, cards, load_set
+from genloom.data.tables import ENDINGS as TABLES
+from genloom.data.tables import load_table
 from genloom.data.texts import ENDINGS as TEXTS
 from genloom.data.texts import load_texts, text_files
 from genloom.errors import BadData, BadValue, NotFound, nearest, unknown
@@ -67,6 +69,8 @@ def _load_path(path: Path, options: DataOptions) -> Dataset:
         return load_array_file(path, options)
     if ending in PICTURES:
         raise BadData(f"{path} is one picture, and a model needs several: give a folder of pictures")
+    if ending in TABLES and options.read != "text":
+        return load_table(path, options)
     return load_texts(path, of_files([path]), options)
 
 

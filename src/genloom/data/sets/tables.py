@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from genloom.data.dataset import Card
+from dataclasses import replace
+
+from genloom.data.dataset import Card, Dataset
 from genloom.data.fetch.entry import Entry
+from genloom.data.options import DataOptions
 from genloom.data.sets import citations
-from genloom.data.sets.common import github, one
+from genloom.data.sets.common import folder_of, github, one
+from genloom.data.tables import load_table
+
+
+def _adult(options: DataOptions, card: Card) -> Dataset:
+    return replace(load_table(folder_of(ENTRIES["adult"]) / "adult.csv", options, card), name="adult")
+
 
 ENTRIES = {
     "adult": Entry(
@@ -27,5 +36,6 @@ ENTRIES = {
                 github("arx-deidentifier/arx", "aacd487fb77b3af7970d5d6fa1b2f6cca1182b64", "data/adult.csv"),
             ),
         ),
+        load=_adult,
     ),
 }
