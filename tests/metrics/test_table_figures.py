@@ -50,7 +50,7 @@ def test_honest_samples_reach_the_floor_and_broken_ones_do_not() -> None:
     found = {r.key: r for r in table_figures(broken, train, held_out, COLUMNS)}
     assert found["columns"].value < 2 * found["columns"].floor
     assert found["pairs"].value > 3 * found["pairs"].floor
-    assert found["detection"].interval[0] > 0.8
+    assert found["detection"].interval[0] > 0.65
     assert found["utility"].value < 0.6
 
 
