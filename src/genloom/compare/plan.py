@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 USUAL = 5_000
 CURVE_N = 1_000
-MODEL_SIDE = ("labels", "flip", "tokenizer", "vocabulary", "context")
+MODEL_SIDE = ("labels", "flip", "tokenizer", "vocabulary", "context", "captions", "drop_parts")
 """Data fields that say how a model takes its items; all others say which items they are, and are the same for all."""
 ENGINES = ("local", "ray")
 

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from genloom.data.captions import caption_file, captions_of
 from genloom.data.card import read_card
 from genloom.data.dataset import Card, Dataset, image_dataset
 from genloom.data.decode import decode
@@ -70,6 +71,7 @@ def load_folder(folder: Path, options: DataOptions, listing: Listing | None = No
     splits, labels, classes = _arrange(names, notes)
     keys = store.columns["keys"].view(KEY)[:, 0][good]
     rows = _ruled(folder, names, listing.fingerprint, options, notes) or _rows(keys, labels, splits, notes)
+    captions = _captions(folder, listing, good, options, notes)
     images = store.columns["images"]
     every = np.zeros(len(listing), labels.dtype)
     every[good] = labels
@@ -84,7 +86,23 @@ def load_folder(folder: Path, options: DataOptions, listing: Listing | None = No
         _card(folder, len(good)),
         notes,
         content=hashlib.sha256(repr(images.shape[1:]).encode() + keys.tobytes()).digest(),
+        captions=captions,
     )
+
+
+def _captions(
+    folder: Path, listing: Listing, good: np.ndarray, options: DataOptions, notes: list[str]
+) -> list[str] | None:
+    """A caption for every file of the listing, where they are asked for; a word about them where they are not."""
+    if not options.captions:
+        if (file := caption_file(folder)) is not None:
+            notes.append(f"captions in {file.name} are not used: --data.captions true tells them to the model")
+        return None
+    captions = [""] * len(listing)
+    readable = [listing.names[i] for i in good]
+    for i, caption in zip(good.tolist(), captions_of(folder, readable, notes), strict=True):
+        captions[i] = caption
+    return captions
 
 
 def _card(folder: Path, count: int) -> Card:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,12 @@ def captions(folder: Path) -> list[dict[str, Any]]:
     ]
 
 
+def caption(row: Mapping[str, Any]) -> str:
+    """What a model is told of a row of `captions`: its name, its style, its tags, as parts of one caption."""
+    name = str(row["name"]).replace(",", "")
+    return ", ".join([name, row["style"], *(tag for tag in row["tags"] if tag not in name)])
+
+
 def _homes(bases: list[str]) -> dict[str, int]:
     """0, 1 or 2 for each emoji: a tenth validates and a tenth tests. All tones and styles of one go together."""
     names = sorted(set(bases))
@@ -134,7 +141,9 @@ def load_emoji(options: DataOptions, card: Card) -> Dataset:
         f"names and tags of every picture: {folder / CAPTIONS}",
         "split by emoji: its tones and styles stay together",
     ]
-    return image_set("emoji", options, card, array, labels, _rows([r["split"] for r in rows], "emoji"), GROUPS, notes)
+    parts = _rows([r["split"] for r in rows], "emoji")
+    said = [caption(row) for row in rows]
+    return image_set("emoji", options, card, array, labels, parts, GROUPS, notes, captions=said)
 
 
 def load_openmoji(options: DataOptions, card: Card) -> Dataset:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,12 +48,14 @@ def image_set(
     rows: Rows,
     classes: tuple[str, ...],
     notes: list[str] | None = None,
+    captions: Sequence[str] | None = None,
 ) -> Dataset:
     """The data set over `array` uint8 (N, H, W) or (N, H, W, 3), brought to the options' size and channels."""
     notes = [] if notes is None else notes
     whole = torch.from_numpy(array)
     images = fit_array(whole[:, None] if array.ndim == 3 else whole.permute(0, 3, 1, 2), options, notes)
-    return image_dataset(name, options, images, torch.from_numpy(labels.astype(np.int64)), classes, rows, card, notes)
+    kinds = torch.from_numpy(labels.astype(np.int64))
+    return image_dataset(name, options, images, kinds, classes, rows, card, notes, captions=captions)
 
 
 def _packed_table(name: str, package: str, file: str, columns: int) -> np.ndarray:
