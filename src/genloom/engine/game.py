@@ -116,7 +116,7 @@ class Game:
                     device=self.device,
                     gather=partial(self.world.gather, total=rows[2]) if self.world.size > 1 else None,
                 )
-                if self.data.flip:
+                if self.data.flip or self.data.drop_parts:
                     batch = augment(batch, self.split.spec, self.data, step)
                 values |= self.turn(phase, batch, step, moment)
         return values
