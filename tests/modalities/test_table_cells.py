@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from genloom.core import Column
-from genloom.modalities.table import decode, encode, places, quantiles, save, to_csv, values_at
+from genloom.core import Column, Field
+from genloom.errors import BadValue
+from genloom.modalities.table import CODEC, decode, encode, places, quantiles, to_csv, values_at
 
 RNG = np.random.default_rng(0)
 LONG = RNG.lognormal(size=2000)
@@ -61,10 +62,32 @@ def test_what_lies_outside_is_brought_to_the_ends() -> None:
     assert values_at(np.array([0.3]), (4.0,)).tolist() == [4]
 
 
-def test_csv_has_a_header_whole_numbers_and_empty_cells(tmp_path) -> None:
-    text = to_csv(encode(cells(), COLUMNS), COLUMNS).splitlines()
+FIELD = Field("table", (6,), columns=COLUMNS)
+
+
+def test_csv_has_a_header_whole_numbers_and_empty_cells() -> None:
+    text = to_csv(cells(), COLUMNS).splitlines()
     assert text[0] == "income,age,kind"
     assert text[1].endswith(",20,a")
     assert text[2].endswith(",,c")
-    path = save(torch.zeros(0, 6), tmp_path / "x.tsv", COLUMNS)
-    assert path.read_text() == "income\tage\tkind\n"
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_rows_are_written_as_they_are_stored_or_made(tmp_path, stored: bool) -> None:
+    items = torch.from_numpy(cells()) if stored else encode(cells(), COLUMNS)
+    lines = CODEC.save(items, FIELD, tmp_path / "x.tsv").read_text().splitlines()
+    assert lines[0] == "income\tage\tkind"
+    assert [line.split("\t")[1:] for line in lines[1:]] == [["20", "a"], ["", "c"], ["79", "b"]]
+    array = np.load(CODEC.save(items, FIELD, tmp_path / "x.npy"))
+    assert np.allclose(array, cells(), rtol=1e-3, equal_nan=True)
+    assert CODEC.save(items[:0], FIELD, tmp_path / "none.csv").read_text() == "income,age,kind\n"
+    with pytest.raises(BadValue, match=r"\.csv, \.tsv, \.npy"):
+        CODEC.save(items, FIELD, tmp_path / "x.png")
+
+
+def test_a_picture_has_a_chart_a_column() -> None:
+    picture = CODEC.picture(encode(cells(), COLUMNS), FIELD, 2)
+    assert picture.size == (2 * 212 + 12, 2 * 142 + 12)
+    assert (70, 110, 160) in {color for _, color in picture.getcolors(100000)}
+    with pytest.raises(BadValue, match="no rows"):
+        CODEC.picture(torch.zeros(0, 6), FIELD)

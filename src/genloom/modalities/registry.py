@@ -74,6 +74,17 @@ MODALITIES: dict[str, Modality] = {
             previews=(".txt",),
             tiled=False,
         ),
+        Modality(
+            "table",
+            "tables",
+            writes=(".csv", ".tsv", ".npy"),
+            reads=(".csv", ".tsv"),
+            count=100,
+            preview=1000,
+            module="genloom.modalities.table",
+            tiled=False,
+            folder=False,
+        ),
     )
 }
 

@@ -13,15 +13,19 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from genloom.core import Column
-from genloom.runs.files import write_text
+from genloom.core import Column, Field
+from genloom.errors import BadValue
+from genloom.modalities.codec import Clip, Codec, Place, wrong_ending
+from genloom.modalities.image import write_bytes
 
 KNOTS = 513
 """Quantiles that are kept of a column of numbers."""
@@ -101,16 +105,110 @@ def _word(cell: float, column: Column) -> str:
     return str(int(cell)) if column.whole else f"{cell:.6g}"
 
 
-def to_csv(rows: Tensor, columns: Sequence[Column], delimiter: str = ",") -> str:
-    """Rows of numbers (N, D) as the text of a CSV file with a header."""
+def to_csv(cells: np.ndarray, columns: Sequence[Column], delimiter: str = ",") -> str:
+    """Cells (N, columns) as the text of a CSV file with a header."""
     out = io.StringIO()
     writer = csv.writer(out, delimiter=delimiter, lineterminator="\n")
     writer.writerow([c.name for c in columns])
-    writer.writerows(words(decode(rows, columns), columns))
+    writer.writerows(words(cells, columns))
     return out.getvalue()
 
 
-def save(rows: Tensor, path: Path, columns: Sequence[Column]) -> Path:
-    """Writes rows (N, D) as .csv or .tsv, whole or not at all."""
-    write_text(path, to_csv(rows, columns, "\t" if path.suffix.lower() == ".tsv" else ","))
-    return path
+def cells_of(items: Tensor, columns: Sequence[Column]) -> np.ndarray:
+    """The cells of rows as they are stored (float64, (N, columns)) or as models make them (float32, (N, D))."""
+    if items.dtype == torch.float64 and items.shape[1] == len(columns):
+        return items.numpy()
+    return decode(items, columns)
+
+
+PANEL, GAP, BARS = (200, 130), 12, 16
+
+
+def _bars(cells: np.ndarray, column: Column) -> tuple[np.ndarray, list[str]]:
+    """The heights of a column's bars, and what stands below the first and last: the commonest values, or ranges from
+    the least to the greatest training number."""
+    if column.kind == "category":
+        counts = np.bincount(cells.astype(int), minlength=len(column.values))
+        order = np.argsort(-counts, kind="stable")[:BARS]
+        return counts[order], [column.values[i] for i in order[:1]]
+    low, high = column.knots[0], column.knots[-1]
+    known = cells[~np.isnan(cells)]
+    counts, _ = np.histogram(known, bins=BARS, range=(low, high if high > low else low + 1))
+    return counts, [f"{low:.4g}", f"{high:.4g}"]
+
+
+def panels(cells: np.ndarray, columns: Sequence[Column], across: int | None = None) -> Image.Image:
+    """A bar chart of each column, `across` of them beside each other."""
+    across = min(len(columns), across or 4)
+    wide, high = PANEL[0] + GAP, PANEL[1] + GAP
+    sheet = Image.new("RGB", (across * wide + GAP, -(-len(columns) // across) * high + GAP), "white")
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(11)
+    for i, column in enumerate(columns):
+        x, y = GAP + i % across * wide, GAP + i // across * high
+        heights, ends = _bars(cells[:, i], column)
+        draw.text((x, y), _short(column.name, 30), fill="black", font=font)
+        scale, step = (PANEL[1] - 36) / max(1, heights.max(initial=0)), PANEL[0] / BARS
+        for j, count in enumerate(heights.tolist()):
+            left, top = x + j * step, y + PANEL[1] - 16 - count * scale
+            draw.rectangle((left, top, left + step - 2, y + PANEL[1] - 16), fill=(70, 110, 160))
+        draw.text((x, y + PANEL[1] - 14), _short(ends[0], 24), fill="grey", font=font)
+        if len(ends) > 1:
+            draw.text((x + PANEL[0], y + PANEL[1] - 14), _short(ends[1], 12), fill="grey", font=font, anchor="ra")
+    return sheet
+
+
+def _short(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 1] + "\N{HORIZONTAL ELLIPSIS}"
+
+
+class TableCodec(Codec):
+    """Rows for people: CSV files, and a bar chart of every column."""
+
+    def shaped(self, field: Field) -> str:
+        return "numbers of a row"
+
+    def tiles(self, items: Tensor, field: Field) -> Tensor:
+        raise BadValue("a row of a table has no picture: `genloom sample` writes rows as .csv")
+
+    def picture(self, items: Tensor, field: Field, columns: int | None = None) -> Image.Image:
+        if not len(items):
+            raise BadValue("there are no rows to show: ask for at least 1")
+        return panels(cells_of(items, field.columns), field.columns, columns)
+
+    def array(self, items: Tensor, field: Field) -> np.ndarray:
+        """The cells, float64 (n, columns): numbers as they are (nan: missing), categories as codes."""
+        return cells_of(items, field.columns)
+
+    def save(
+        self,
+        items: Tensor,
+        field: Field,
+        path: Place,
+        *,
+        columns: int | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> Path:
+        target = Path(path)
+        cells, ending = cells_of(items, field.columns), target.suffix.lower()
+        if ending in (".csv", ".tsv"):
+            content = to_csv(cells, field.columns, "\t" if ending == ".tsv" else ",").encode()
+        elif ending == ".npy":
+            buffer = io.BytesIO()
+            np.save(buffer, cells, allow_pickle=False)
+            content = buffer.getvalue()
+        else:
+            raise wrong_ending(os.fspath(path), "rows", (".csv", ".tsv", ".npy"))
+        write_bytes(target, content)
+        return target
+
+    def clips(self, items: Tensor, field: Field) -> tuple[Clip, ...]:
+        return ()
+
+    def measured(self, field: Field) -> Field | None:
+        return None
+
+    def to_measured(self, items: Tensor, field: Field) -> Tensor:
+        raise BadValue("rows of a table are measured by their columns, not by pictures")
+
+
+CODEC = TableCodec()
