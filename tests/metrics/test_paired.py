@@ -46,17 +46,14 @@ class Set:
         return self.train.spec
 
 
-class Flat(torch.nn.Module):
+class Flat:
     """An extractor whose features are the pixels, and whose classes are the sign of the first."""
 
-    identity, classes = "flat@00000000", ("minus", "plus")
+    identity, classes, dimensions, resize, published = "flat@00000000", ("minus", "plus"), 6, "", False
+    facts: dict[str, str] = {}
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.register_buffer("mean", torch.zeros(6))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x.flatten(1)
+    def features(self, images: Tensor) -> Tensor:
+        return images.flatten(1)
 
     def logits(self, features: Tensor) -> Tensor:
         return torch.stack([-features[:, 0], features[:, 0]], 1)
@@ -104,7 +101,7 @@ def test_the_parts_are_what_they_are_said_to_be() -> None:
     assert found["fd"].first == pytest.approx(mean)
     notes: list[str] = []
     data = Set(Split(rows(900, 3).view(-1, 1, 2, 3)), Split(rows(600, 4).view(-1, 1, 2, 3)))
-    few = image_differences(Flat(), data, rows(90, 5), rows(80, 6), notes, cached=False)  # type: ignore[arg-type]
+    few = image_differences(Flat(), data, rows(90, 5), rows(80, 6), notes, cached=False)
     assert "fd" not in {d.key for d in few}
     assert any("90 and 80" in note for note in notes)
     assert any("from 600 samples on" in note for note in notes)

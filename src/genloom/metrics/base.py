@@ -15,10 +15,11 @@ from genloom.core import Batch, DataSpec
 from genloom.errors import BadData, BadValue
 
 Array = Tensor | NDArray[Any]
-SIGNED = ("features", "n_held_out", "k", "seed", "data", "split", "version")  # of the protocol, in a signature's order
+# Of the protocol, in a signature's order.
+SIGNED = ("features", "resize", "n_held_out", "k", "seed", "data", "split", "version")
 BIASED = frozenset(
-    ("fd", "fd_floor", "precision", "recall", "density", "coverage", "vendi", "is", "distinct_1", "distinct_2",
-     "distinct_3", "distinct_4")
+    ("fd", "fd_floor", "fid", "fid_floor", "precision", "recall", "density", "coverage", "vendi", "is", "distinct_1",
+     "distinct_2", "distinct_3", "distinct_4", "columns", "pairs")
 )  # fmt: skip
 """Figures whose expected value depends on n: balls shrink, covariances are estimated, more kinds of items are seen."""
 
@@ -87,6 +88,7 @@ def comparable(a: Result, b: Result) -> None:
         ("data", "measure both on the same data: `genloom evaluate SAMPLES --data D`"),
         ("split", "measure both on the same split of the data"),
         ("features", f"{together}, or both on one machine"),
+        ("resize", f"{together}, or with one version of genloom"),
         ("judge", f"{together}, or both on one machine"),
         ("kind", "a bound and an exact value compare one way only: train two models of one kind"),
         ("k", "measure both with one version of genloom"),

@@ -14,7 +14,7 @@ from genloom import __version__
 from genloom.core import CanSample, Field, HasLikelihood, Model, Sampling
 from genloom.errors import BadData, BadValue
 from genloom.metrics.base import Result
-from genloom.metrics.extractor import Extractor, embed
+from genloom.metrics.features import Extractor
 from genloom.metrics.figures import compare
 from genloom.metrics.likelihood import Decodes, likelihood
 from genloom.metrics.originality import Originality, originality
@@ -22,7 +22,7 @@ from genloom.metrics.recitation import Recitation, recitation
 from genloom.metrics.recited import beside
 from genloom.metrics.store import DatasetLike, extractor_for
 from genloom.metrics.texts import of_texts
-from genloom.modalities.image import to_bytes, to_float
+from genloom.modalities.image import to_bytes
 
 CHUNK = 256
 TEXTS = 100  # texts that are drawn to see whether a model recites
@@ -206,7 +206,7 @@ def _measured(
         used = extractor or extractor_for(dataset, device=device)
         seconds["extractor"] = time.perf_counter() - started
         started = time.perf_counter()
-        features = embed(used, (to_float(part) for part in images.split(512)))
+        features = used.features(images)
         seconds["features"] = time.perf_counter() - started
         started = time.perf_counter()
         results += compare(used, dataset, list(features.tensor_split(repeats)), notes)

@@ -15,7 +15,6 @@ certain network trained on ImageNet.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
@@ -29,6 +28,10 @@ from torch.nn import functional as F
 from genloom.core import Field, derive_seed, the_class, the_item
 from genloom.errors import BadData
 from genloom.metrics.base import SplitLike, spread
+from genloom.metrics.features import Extractor as Extractor
+from genloom.metrics.features import embed as embed
+from genloom.metrics.weights import weights_hash
+from genloom.modalities.image import to_float
 
 VERSION = 1  # rises whenever the recipe below changes: old cached networks are then left alone
 DIMENSIONS = 64
@@ -39,7 +42,7 @@ MANY = 1 << 20  # items from which training draws from a fixed share of them
 FAULTS = 0.1  # weight of the task of naming faults: at 1 faults drown all else, at 0 light blur costs a fifth as much
 
 
-class Extractor(nn.Module):
+class OwnExtractor(nn.Module):
     """Images (B, C, H, W) in `field.range` -> features (B, 64), class logits, verdicts.
 
     field: the image field; classes: names of the classes, () without labels; name: of the data set.
@@ -48,6 +51,9 @@ class Extractor(nn.Module):
 
     mean: Tensor
     scale: Tensor
+    dimensions = DIMENSIONS
+    resize = ""
+    published = False
 
     def __init__(self, field: Field, classes: tuple[str, ...], name: str) -> None:
         super().__init__()
@@ -90,6 +96,13 @@ class Extractor(nn.Module):
         with torch.autocast(x.device.type, enabled=False):
             return (self._raw(x.float()) - self.mean) * self.scale
 
+    @torch.no_grad()
+    def features(self, images: Tensor) -> Tensor:
+        """The same of any number of images, bytes or floats in `field.range`, on the CPU."""
+        parts = [self(to_float(x) if x.dtype == torch.uint8 else x)
+                 for x in (part.to(self.mean.device) for part in images.split(512))]  # fmt: skip
+        return torch.cat(parts).cpu() if parts else torch.empty(0, DIMENSIONS)
+
     def judge(self, features: Tensor) -> Tensor:
         """The class index (B,) of items with these features. Raises BadData where the data had no labels."""
         if not self.classes:
@@ -104,11 +117,7 @@ class Extractor(nn.Module):
     @property
     def identity(self) -> str:
         """Its name and the first eight digits of the hash of its weights: "mnist@1a2b3c4d"."""
-        digest = hashlib.blake2b(digest_size=16)
-        for key, tensor in sorted(self.state_dict().items()):
-            digest.update(f"{key}{tuple(tensor.shape)}".encode())
-            digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
-        return f"{self.name}@{digest.hexdigest()[:8]}"
+        return f"{self.name}@{weights_hash(self.state_dict())[:8]}"
 
 
 def train_extractor(
@@ -119,7 +128,7 @@ def train_extractor(
     images: int | None = None,
     device: torch.device | str = "cpu",
     progress: Callable[[float], None] | None = None,
-) -> Extractor:
+) -> OwnExtractor:
     """The network, trained on the items of `split` (the training split). Deterministic for a machine and thread count.
 
     images: pictures it sees in all, repeats counted; by default 1.5 epochs of 60,000 or 8 of 3,000, between 20,000 and
@@ -133,7 +142,7 @@ def train_extractor(
     steps = max(total // BATCH, 1)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed("extractor", seed))
-        net = Extractor(field, classes, name).to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+        net = OwnExtractor(field, classes, name).to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(net.parameters(), lr=3e-3, betas=(0.9, 0.98), weight_decay=0.02)
     rate = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=steps + 1, pct_start=0.15)
     generator = torch.Generator().manual_seed(derive_seed("extractor", seed, "batches"))
@@ -155,7 +164,7 @@ def train_extractor(
     return net
 
 
-def _loss(net: Extractor, x: Tensor, truth: Tensor | None, generator: torch.Generator) -> Tensor:
+def _loss(net: OwnExtractor, x: Tensor, truth: Tensor | None, generator: torch.Generator) -> Tensor:
     clean = len(x) - len(x) * CORRUPTED // BATCH
     x = faded(x, net.field.range, generator)
     x, fault = corrupt(x, clean, net.patch, net.field.range, generator)
@@ -223,7 +232,7 @@ def _batches(split: SplitLike, steps: int, generator: torch.Generator) -> Iterat
         order = order[BATCH:]
 
 
-def _standardise(net: Extractor, split: SplitLike, key: str, generator: torch.Generator) -> None:
+def _standardise(net: OwnExtractor, split: SplitLike, key: str, generator: torch.Generator) -> None:
     """Centre and scale, so that distances mean the same from one data set to the next: 64 is the total variance."""
     rows = spread(len(split), MANY)
     index = rows[torch.randperm(len(rows), generator=generator)[:4096]]
@@ -232,31 +241,23 @@ def _standardise(net: Extractor, split: SplitLike, key: str, generator: torch.Ge
     net.scale.copy_(found.var(0).mean().clamp_min(1e-12).rsqrt() if len(found) > 1 else torch.ones(()))
 
 
-@torch.no_grad()
-def embed(net: Extractor, batches: Iterator[Tensor]) -> Tensor:
-    """Features (N, 64) of image batches, fp32, on the CPU."""
-    device = net.mean.device
-    parts = [net(x.to(device)).cpu() for x in batches]
-    return torch.cat(parts) if parts else torch.empty(0, DIMENSIONS)
-
-
 def _fast_bf16(device: torch.device) -> bool:
     """Whether this CPU multiplies bf16 in hardware; elsewhere bf16 would be emulated."""
     return device.type == "cpu" and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
-def to_metadata(net: Extractor) -> dict[str, str]:
+def to_metadata(net: OwnExtractor) -> dict[str, str]:
     """What must stand beside the weights to build the network again."""
     low, high = net.field.range
     described = {"shape": net.field.shape, "range": [low, high], "classes": net.classes, "name": net.name}
     return {"genloom-extractor": json.dumps({**described, "facts": net.facts})}
 
 
-def from_tensors(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> Extractor:
+def from_tensors(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> OwnExtractor:
     """The network that `to_metadata` and its state dict describe; ValueError, KeyError or RuntimeError if damaged."""
     described = json.loads(metadata["genloom-extractor"])
     field = Field("image", tuple(described["shape"]), tuple(described["range"]))
-    net = Extractor(field, tuple(described["classes"]), described["name"])
+    net = OwnExtractor(field, tuple(described["classes"]), described["name"])
     net.load_state_dict(dict(tensors))
     net.facts = described["facts"]
     return net.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]

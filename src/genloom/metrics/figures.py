@@ -16,13 +16,13 @@ from genloom.errors import BadData, GenloomError
 from genloom.metrics import frechet
 from genloom.metrics.base import Result
 from genloom.metrics.density_coverage import density_coverage, density_coverage_results
-from genloom.metrics.extractor import Extractor
-from genloom.metrics.frechet_limit import enough, frechet_limit, frechet_limit_result
+from genloom.metrics.features import Extractor, key_of, name_of
+from genloom.metrics.frechet_limit import LEAST, PARTS, enough, frechet_limit, frechet_limit_result
 from genloom.metrics.inception_score import inception_score, inception_score_result
 from genloom.metrics.kernel_distance import kernel_distance, kernel_distance_result
 from genloom.metrics.precision_recall import precision_recall, precision_recall_results
 from genloom.metrics.shares import class_shares
-from genloom.metrics.store import DatasetLike, featured, split_features
+from genloom.metrics.store import DatasetLike, rows_of, split_features
 from genloom.metrics.vendi import vendi_result, vendi_score
 
 NEIGHBOURS = 5
@@ -41,11 +41,13 @@ class Real:
     def __init__(self, net: Extractor, dataset: DatasetLike, samples: int, notes: list[str], cached: bool) -> None:
         self.net, self.dataset, self.cached = net, dataset, cached
         order = torch.Generator().manual_seed(0)
-        held_out, train = (split_features(net, dataset, part, cached=cached) for part in ("test", "train"))
+        held_out, train = (
+            split_features(net, dataset, part, cached=cached, wanted=samples) for part in ("test", "train")
+        )
         for part, found, split in (("held-out", held_out, dataset.test), ("training", train, dataset.train)):
             if len(found) < len(split):
                 notes.append(f"{len(found):,} of the {len(split):,} {part} items stand for all in distances")
-        self.in_order = held_out
+        self.in_order, self.rows = held_out, rows_of(net, dataset.test, samples)
         self.train = train[torch.randperm(len(train), generator=order)]
         self.n = min(samples, len(train))
         if self.n < samples:
@@ -66,7 +68,8 @@ class Real:
 
         if not self.cached:
             return tuple(array().tolist())
-        name = f"floor-{VERSION}-{key}-{self.net.identity[-8:]}-{self.dataset.digest[:24]}-{n}-{self.balls}"
+        sizes = f"{n}-{self.balls}-{len(self.held_out)}"
+        name = f"floor-{VERSION}-{key}-{self.net.identity[-8:]}-{self.dataset.digest[:24]}-{sizes}"
         return tuple(cached_array(name, array).tolist())
 
 
@@ -83,12 +86,15 @@ def compare(
     ranks = {key: place for place, key in enumerate(("precision_real", "recall_real"), 1)}
     results.sort(key=lambda r: ranks.get(r.key, 0))
     label = the_class(dataset.spec)
-    if label is not None and net.classes:
+    if label is not None and net.classes == tuple(label[1].classes) and net.classes:
         verdicts = net.judge(real.in_order)
-        truth = torch.cat([dataset.test.batch(rows)[label[0]] for rows in featured(dataset.test).split(512)])
+        truth = torch.cat([dataset.test.batch(rows)[label[0]] for rows in real.rows.split(512)])
         accuracy = float((verdicts == truth).double().mean())
         judged = torch.cat([net.judge(s) for s in sets])
         results += class_shares(judged, net.classes, judge=net.identity, reference=verdicts, accuracy=accuracy)
+    if net.resize:
+        results = [replace(r, protocol={**r.protocol, "resize": net.resize}) if "features" in r.protocol else r
+                   for r in results]  # fmt: skip
     return results
 
 
@@ -100,17 +106,17 @@ def frechet_alone(net: Extractor, dataset: DatasetLike, features: Tensor) -> flo
 
 def distance(real: Real, sets: list[Tensor]) -> list[Result]:
     """The Frechet distance over disjoint sample sets, and its floor."""
-    n, identity = real.n, real.net.identity
-    name = f"FD({identity})"
+    n, name = real.n, name_of(real.net, "fd")
+    key = key_of(real.net, "fd")
     distances = [frechet.frechet_distance(s[:n], real.held_out) for s in sets]
     floor = real.floor("fd", lambda x: (frechet.frechet_distance(x, real.held_out),), n)[0]
-    protocol = {"n": n, "n_held_out": len(real.held_out), "features": identity, "precision": "float64"}
+    protocol = {"n": n, "n_held_out": len(real.held_out), "features": real.net.identity, "precision": "float64"}
     interval, how = t_interval(distances)
     told = {**protocol, "floor": floor, "repeats": len(sets), "interval": how}
     beside = {**protocol, "samples": "training items"}
     return [
-        Result("fd", name, sum(distances) / len(distances), interval, n, told, frechet.CITATION, "lower"),
-        Result("fd_floor", f"{name} of real training items", floor, None, n, beside, frechet.CITATION),
+        Result(key, name, sum(distances) / len(distances), interval, n, told, frechet.CITATION, "lower"),
+        Result(f"{key}_floor", f"{name} of real training items", floor, None, n, beside, frechet.CITATION),
     ]
 
 
@@ -121,11 +127,13 @@ def _unbiased(real: Real, fake: Tensor, notes: list[str]) -> list[Result]:
         floor = real.floor("fd_inf", lambda x: (frechet_limit(x, real.held_out).value,), real.n)[0]
         results.append(frechet_limit_result(real.held_out, fake[: real.n], features=identity, floor=floor))
     else:
-        notes.append("FD_inf is left out: it needs 512 samples and as many held-out and training items")
+        least = PARTS * LEAST * fake.shape[1]
+        notes.append(f"FD_inf is left out: it needs {least:,} samples and as many held-out and training items")
     if real.balls >= 3:
         held_out, n = real.held_out[: real.balls], real.balls
         floor = real.floor("kd", lambda x: (kernel_distance(x, held_out).value,), n)[0]
         found = kernel_distance_result(held_out, fake[:n], features=identity)
+        found = replace(found, key=key_of(real.net, "kd"), name=name_of(real.net, "kd"))
         results.append(_beside(found, floor))
     return results
 

@@ -22,7 +22,7 @@ from scipy.stats import t as student
 from torch import Tensor
 
 from genloom.metrics.density_coverage import density_coverage
-from genloom.metrics.extractor import Extractor
+from genloom.metrics.features import Extractor, key_of, name_of
 from genloom.metrics.figures import NEIGHBOURS, Real
 from genloom.metrics.frechet import frechet_distance
 from genloom.metrics.frechet_limit import enough, frechet_limit
@@ -124,7 +124,8 @@ def image_differences(
         for i, label in enumerate(net.classes):
             counts = int((judged == i).sum()), int((others == i).sum())
             found.append(_shares(f"share:{label}", f"share of {label}", *counts, n, ""))
-    ranks = {k: i for i, k in enumerate(("fd", "fd_inf", "kd", "precision", "recall", "density", "coverage", "vendi"))}
+    order = ("fd", "fid", "fd_inf", "kd", "kid", "precision", "recall", "density", "coverage", "vendi")
+    ranks = {k: i for i, k in enumerate(order)}
     return sorted(found, key=lambda d: ranks.get(d.key, len(ranks)))
 
 
@@ -141,7 +142,9 @@ def _closed(net: Extractor, real: Real, a: Tensor, b: Tensor) -> list[Difference
     if real.balls >= 3:
         x, y, held_out = a[: real.balls], b[: real.balls], real.held_out[: real.balls]
         one, two, error = kernel_difference(held_out, x, y)
-        found.append(_normal("kd", f"KD({net.identity})", one, two, error, len(x), "jackknife, held-out items paired"))
+        found.append(
+            _normal(key_of(net, "kd"), name_of(net, "kd"), one, two, error, len(x), "jackknife, held-out items paired")
+        )
     return found
 
 
@@ -160,7 +163,7 @@ def _by_parts(net: Extractor, real: Real, a: Tensor, b: Tensor, notes: list[str]
     size = len(a) // parts
     k, held_out = NEIGHBOURS, real.held_out[: real.balls]
     chosen: list[tuple[str, str, Callable[[Tensor], float]]] = [
-        ("fd", f"FD({net.identity})", lambda x: frechet_distance(x, real.held_out)),
+        (key_of(net, "fd"), name_of(net, "fd"), lambda x: frechet_distance(x, real.held_out)),
         ("recall", f"recall({net.identity})", lambda x: precision_recall(held_out, x, k=k)[1]),
         ("coverage", f"coverage({net.identity})", lambda x: density_coverage(held_out, x, k=k)[1]),
         ("vendi", f"Vendi({net.identity})", vendi_score),
@@ -174,7 +177,7 @@ def _by_parts(net: Extractor, real: Real, a: Tensor, b: Tensor, notes: list[str]
         one, two = ([measure(part) for part in x[: parts * size].split(size)] for x in (a, b))
         first, second = sum(one) / parts, sum(two) / parts
         how = f"Welch's t, 95%, over {parts} disjoint sets of {size} samples each; held-out items fixed"
-        better = "lower" if key == "fd" else "higher"
+        better = "lower" if key in ("fd", "fid") else "higher"
         told = f"{name} at n = {size:,}"
         found.append(Difference(key, told, first, second, second - first, welch(one, two), size, better, how))
     return found

@@ -2,6 +2,7 @@
 
     extractors/KEY.safetensors                  the network; KEY derives from the data set's digest and the recipe
     extractors/KEY-HASH8-PART.safetensors       features of a part of the data set in the network of that hash
+    features/DATA-DIGEST-NAME-HASH8-PART.safetensors    the same in any other network: as many items as were asked for
 
 Files are written beside and renamed, so a reader never sees half a file. A damaged file is made anew. Where nothing can
 be written all works, only slower.
@@ -24,10 +25,13 @@ from torch import Tensor
 
 from genloom.core import DataSpec, derive_seed, the_item
 from genloom.metrics.base import SplitLike, spread
-from genloom.metrics.extractor import VERSION, Extractor, embed, from_tensors, to_metadata, train_extractor
+from genloom.metrics.extractor import VERSION, OwnExtractor, from_tensors, to_metadata, train_extractor
+from genloom.metrics.features import Extractor, embed
 
 MOST = 60_000
 """Items of a split whose features are computed: as many as the largest of the usual sets of small pictures have."""
+STEP = 256
+"""Items of which features are computed at once in networks that may be slow."""
 
 
 class DatasetLike(Protocol):
@@ -59,7 +63,7 @@ def extractor_for(
     device: torch.device | str = "cpu",
     cached: bool = True,
     progress: Callable[[float], None] | None = None,
-) -> Extractor:
+) -> OwnExtractor:
     """The data set's feature extractor: from the cache, or else trained on its training split now."""
     path = _path(dataset, seed)
     if cached:
@@ -73,10 +77,20 @@ def extractor_for(
     return net
 
 
-def split_features(net: Extractor, dataset: DatasetLike, part: str, *, seed: int = 0, cached: bool = True) -> Tensor:
-    """Features (n, 64) of the items `featured(split)` of the part "train" or "test", in the split's own order."""
+def split_features(
+    net: Extractor,
+    dataset: DatasetLike,
+    part: str,
+    *,
+    seed: int = 0,
+    cached: bool = True,
+    wanted: int | None = None,
+) -> Tensor:
+    """Features (n, D) of the items `rows_of(net, split, wanted)` of the part "train" or "test", in that order."""
     split: SplitLike = getattr(dataset, part)
-    rows = featured(split)
+    rows = rows_of(net, split, wanted)
+    if not isinstance(net, OwnExtractor):
+        return _foreign(net, dataset, part, rows, cached)
     path = _path(dataset, seed).with_name(f"{_path(dataset, seed).stem}-{net.identity[-8:]}-{part}.safetensors")
     if cached:
         with contextlib.suppress(OSError, SafetensorError, ValueError, KeyError):
@@ -88,6 +102,38 @@ def split_features(net: Extractor, dataset: DatasetLike, part: str, *, seed: int
     if cached:
         _write(path, {"features": features}, {})
     return features
+
+
+def rows_of(net: Extractor, split: SplitLike, wanted: int | None = None) -> Tensor:
+    """Which items of a split stand for all. In the data set's own extractor, which takes seconds: `featured(split)`.
+    In others, which may take minutes: the first `wanted` of one fixed random order, so that more of them include fewer.
+    """
+    if isinstance(net, OwnExtractor):
+        return featured(split)
+    most = min(len(split), MOST if wanted is None else wanted)
+    return spread(len(split), MOST)[torch.randperm(min(len(split), MOST), generator=torch.Generator().manual_seed(0))][
+        :most
+    ]
+
+
+def _foreign(net: Extractor, dataset: DatasetLike, part: str, rows: Tensor, cached: bool) -> Tensor:
+    """Features of these rows, the first of which may be in the cache; what is new is written as it comes."""
+    split: SplitLike = getattr(dataset, part)
+    key, field = the_item(split.spec, "image", "the feature extractor")
+    shape = "x".join(map(str, field.shape))
+    name = f"{slug(dataset.name)}-{dataset.digest[:16]}-{shape}-{net.identity.replace('@', '-')}-{part}.safetensors"
+    path, held = cache_folder() / "features" / name, torch.empty(0, 0)
+    if cached:
+        with contextlib.suppress(OSError, SafetensorError, ValueError, KeyError):
+            held = _read(path)[0]["features"]
+    parts, count, written = [held] if len(held) else [], len(held), len(held)
+    for index in rows[count:].split(STEP):
+        parts.append(embed(net, [split.batch(index)[key]]))
+        count += len(index)
+        if cached and (count == len(rows) or count > 1.5 * max(written, STEP)):
+            _write(path, {"features": torch.cat(parts)}, {})
+            written = count
+    return torch.cat(parts)[: len(rows)] if parts else torch.empty(0, net.dimensions)
 
 
 def featured(split: SplitLike) -> Tensor:

