@@ -81,8 +81,8 @@ def test_rows_are_written_as_they_are_stored_or_made(tmp_path, stored: bool) -> 
     array = np.load(CODEC.save(items, FIELD, tmp_path / "x.npy"))
     assert np.allclose(array, cells(), rtol=1e-3, equal_nan=True)
     assert CODEC.save(items[:0], FIELD, tmp_path / "none.csv").read_text() == "income,age,kind\n"
-    with pytest.raises(BadValue, match=r"\.csv, \.tsv, \.npy"):
-        CODEC.save(items, FIELD, tmp_path / "x.png")
+    with pytest.raises(BadValue, match=r"\.csv, \.tsv, \.npy, \.png"):
+        CODEC.save(items, FIELD, tmp_path / "x.wav")
 
 
 def test_a_picture_has_a_chart_a_column() -> None:

@@ -25,7 +25,7 @@ from torch import Tensor
 from genloom.core import Column, Field
 from genloom.errors import BadValue
 from genloom.modalities.codec import Clip, Codec, Place, wrong_ending
-from genloom.modalities.image import write_bytes
+from genloom.modalities.image import png, write_bytes
 
 KNOTS = 513
 """Quantiles that are kept of a column of numbers."""
@@ -196,8 +196,10 @@ class TableCodec(Codec):
             buffer = io.BytesIO()
             np.save(buffer, cells, allow_pickle=False)
             content = buffer.getvalue()
+        elif ending == ".png":
+            content = png(self.picture(items, field, columns), metadata)
         else:
-            raise wrong_ending(os.fspath(path), "rows", (".csv", ".tsv", ".npy"))
+            raise wrong_ending(os.fspath(path), "rows", (".csv", ".tsv", ".npy", ".png"))
         write_bytes(target, content)
         return target
 
