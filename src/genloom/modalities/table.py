@@ -1,7 +1,8 @@
 """Tables: rows of mixed columns, to and from rows of numbers near [-1, 1].
 
-A number becomes its place among the training rows: 2q - 1 with q the share of them below it (ties: the middle of
-theirs), so that any distribution turns into an even one, and back by the quantiles. A category becomes one number for
+A number becomes its normal score: the number that has as much of a normal distribution of deviation 1/3, cut at -1 and
+1, below it as the column has training rows (ties: the middle of theirs). So any distribution turns into a bell that
+ends softly, and back by the quantiles. A category becomes one number for
 each of its values, 1 for the one it is and -1 for the others; the greatest wins on the way back. This is the coding of
 CTGAN's and TabDDPM's papers (arXiv:1907.00503, arXiv:2209.15421) without their mixture models.
 
@@ -20,6 +21,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
+from scipy.special import ndtr, ndtri
 from torch import Tensor
 
 from genloom.core import Column, Field
@@ -29,6 +31,9 @@ from genloom.modalities.image import png, write_bytes
 
 KNOTS = 513
 """Quantiles that are kept of a column of numbers."""
+DEVIATIONS = 3.0
+"""Standard deviations of the normal distribution between 0 and 1."""
+TAIL = float(ndtr(-DEVIATIONS))
 MISSING = frozenset(("", "?", "na", "n/a", "nan", "null", "none"))
 """Words, in lower case, for a cell that holds nothing."""
 
@@ -42,8 +47,8 @@ def quantiles(values: np.ndarray) -> tuple[float, ...]:
     return tuple(float(f"{k:.9g}") for k in knots)
 
 
-def places(values: np.ndarray, knots: Sequence[float]) -> np.ndarray:
-    """2q - 1 of each value: its place among the training rows; outside them -1 or 1."""
+def scores(values: np.ndarray, knots: Sequence[float]) -> np.ndarray:
+    """The normal score of each value among the training rows; outside them -1 or 1."""
     at = np.asarray(knots)
     if at[0] == at[-1]:
         return np.zeros_like(values)
@@ -51,13 +56,17 @@ def places(values: np.ndarray, knots: Sequence[float]) -> np.ndarray:
     distinct, first, counts = np.unique(at, return_index=True, return_counts=True)
     middle = (shares[first] + shares[first + counts - 1]) / 2  # ties share the middle of their stretch
     middle[0], middle[-1] = (middle[0] if counts[0] > 1 else 0.0), (middle[-1] if counts[-1] > 1 else 1.0)
-    return 2 * np.interp(values, distinct, middle) - 1
+    share = np.interp(values, distinct, middle)
+    return np.clip(ndtri(TAIL + (1 - 2 * TAIL) * share) / DEVIATIONS, -1, 1)
 
 
 def values_at(numbers: np.ndarray, knots: Sequence[float]) -> np.ndarray:
-    """The inverse of `places`: the value of which a share q = (number + 1) / 2 of the training rows lies below."""
+    """The inverse of `scores`: the value below which as many training rows lie."""
     at = np.asarray(knots)
-    return np.interp((numbers + 1) / 2, np.linspace(0, 1, len(at)), at) if len(at) > 1 else np.full_like(numbers, at[0])
+    if len(at) == 1:
+        return np.full_like(numbers, at[0])
+    share = (ndtr(DEVIATIONS * np.clip(numbers, -1, 1)) - TAIL) / (1 - 2 * TAIL)
+    return np.interp(share, np.linspace(0, 1, len(at)), at)
 
 
 def encode(cells: np.ndarray, columns: Sequence[Column]) -> Tensor:
@@ -69,7 +78,7 @@ def encode(cells: np.ndarray, columns: Sequence[Column]) -> Tensor:
             parts.append(np.where(cell[:, None] == np.arange(len(column.values)), 1.0, -1.0))
             continue
         empty = np.isnan(cell)
-        parts.append(np.where(empty, 0.0, places(np.where(empty, 0.0, cell), column.knots))[:, None])
+        parts.append(np.where(empty, 0.0, scores(np.where(empty, 0.0, cell), column.knots))[:, None])
         if column.missing:
             parts.append(np.where(empty, 1.0, -1.0)[:, None])
     return torch.from_numpy(np.concatenate(parts, 1).astype(np.float32))
