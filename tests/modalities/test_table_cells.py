@@ -51,12 +51,12 @@ def test_numbers_become_normal_scores_and_come_back(values: np.ndarray) -> None:
 
 
 def test_ties_are_hit_from_anywhere_in_their_stretch() -> None:
-    assert np.all(values_at(np.array([-1.0, -0.5, 0.2]), quantiles(TIED)) == 0)
+    assert np.all(values_at(np.array([-1.0, -0.5, 0.1]), quantiles(TIED)) == 0)
 
 
 def test_what_lies_outside_is_brought_to_the_ends() -> None:
     knots = quantiles(np.arange(10.0))
-    assert scores(np.array([-5.0, 50.0]), knots).tolist() == [-1, 1]
+    assert scores(np.array([-5.0, 50.0]), knots).tolist() == pytest.approx([-1, 1])
     assert values_at(np.array([-3.0, 3.0]), knots).tolist() == [0, 9]
     assert scores(np.array([4.0]), (4.0,)).tolist() == [0]
     assert values_at(np.array([0.3]), (4.0,)).tolist() == [4]
