@@ -92,7 +92,7 @@ def test_partners_that_are_missing_unknown_or_of_another_kind_are_refused(
         make(shop, encoder=source, encodr=source)
     gan = shop.make("gan-mlp", name="gan", budget="1steps")
     train(gan, shop.dataset, reporter=silent)
-    with pytest.raises(BadData, match="encoder must be a CanEncode"):
+    with pytest.raises(BadData, match="encoder must be a vae or"):
         make(shop, encoder=gan)
     assert not list(shop.root.glob("*probe*"))
     assert model_class("vae-mlp").uses == {}

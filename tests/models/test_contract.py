@@ -6,20 +6,34 @@ from typing import Any
 
 import pytest
 
+from genloom.core import Model
+from genloom.models.autoencoding.copying import CopyOptions
+from genloom.models.diffusion.flow import FlowConfig
 from genloom.models.registry import BUILT_IN, model_class
 from genloom.testing import check_model, fake_images, make_case
 from genloom.testing.check import ALWAYS, BY_CAPABILITY, TRAINED
 
+FIXED = CopyOptions(judge_width=8, adversarial_start=0.0, adversarial_weight="fixed")
 SMALL: dict[str, dict[str, Any]] = {
     "vae": {"latent": 4, "width": 8, "components": 2},
     "vae-mlp": {"latent": 4, "hidden": 64},
     "gan": {"latent": 8, "width": 8, "features": 16, "embedding": 4},
     "gan-mlp": {"latent": 8, "generator_widths": (64,), "discriminator_widths": (32,)},
     "r3gan": {"width": 8, "latent": 8, "embedding": 4},
+    "kl-autoencoder": {"width": 8, "copy": CopyOptions(judge_width=8, adversarial_start=0.0)},
+    "vq-vae": {"width": 8, "codes": 16, "copy": CopyOptions(judge_width=8, adversarial_start=0.0)},
     "flow": {"widths": (16, 32), "blocks": (1, 1), "embedding": 32, "steps": 4},
+    "latent-flow": {"flow": FlowConfig(widths=(16, 32), blocks=(1, 1), stem=1, data_std=1.0, embedding=32, steps=4)},
+    "consistency": {},
     "gpt": {"width": 32, "depth": 2, "heads": 2, "pairs": 64},
 }
+GIVEN = {"latent-flow": {"autoencoder": "kl-autoencoder"}, "consistency": {"teacher": "flow"}}
+APART = {"two_processes": "each process weighs the judge by its own rows' gradients"}
+EXCEPTIONS = {"kl-autoencoder": APART, "vq-vae": APART}
 CONFIGURED = [
+    ("kl-autoencoder", {**SMALL["kl-autoencoder"], "copy": CopyOptions(adversarial=0.0, pixels="l2")}),
+    ("vq-vae", {**SMALL["vq-vae"], "quantiser": "fsq", "levels": (4, 4), "copy": FIXED}),
+    ("consistency", {"follow": "data", "gap": 0.25}),
     ("gan-mlp", {**SMALL["gan-mlp"], "generator_widths": (32, 64), "batch_norm": True}),
     ("gan-mlp", {**SMALL["gan-mlp"], "noise": "uniform"}),
     ("gan", {**SMALL["gan"], "loss": "relativistic", "r1": 0.5, "r2": 0.5, "instance_noise": 0.2}),
@@ -30,6 +44,15 @@ CONFIGURED = [
 ]
 
 
+def given(name: str) -> dict[str, tuple[type[Model], Any]]:
+    """Class and small configuration of what a model stands on, by role."""
+    found = {}
+    for role, partner in GIVEN.get(name, {}).items():
+        cls = model_class(partner)
+        found[role] = (cls, cls.Config(**SMALL[partner]))
+    return found
+
+
 def test_every_model_is_listed_here() -> None:
     assert set(SMALL) == set(BUILT_IN)
 
@@ -37,17 +60,17 @@ def test_every_model_is_listed_here() -> None:
 @pytest.mark.parametrize("name", sorted(SMALL))
 def test_the_model_keeps_the_contract(name: str) -> None:
     cls = model_class(name)
-    check_model(cls, config=cls.Config(**SMALL[name]))
+    check_model(cls, config=cls.Config(**SMALL[name]), given=given(name), exceptions=EXCEPTIONS.get(name, {}))
 
 
 @pytest.mark.parametrize(("name", "config"), CONFIGURED)
 def test_options_keep_the_contract(name: str, config: dict[str, Any]) -> None:
     cls = model_class(name)
-    check_model(cls, config=cls.Config(**config))
+    check_model(cls, config=cls.Config(**config), given=given(name))
 
 
 @pytest.mark.parametrize("shape", [(3, 20, 14), (1, 17, 9)])
-@pytest.mark.parametrize("name", ["vae", "vae-mlp", "gan", "gan-mlp", "r3gan", "flow"])
+@pytest.mark.parametrize("name", ["vae", "vae-mlp", "gan", "gan-mlp", "r3gan", "flow", "kl-autoencoder", "vq-vae"])
 def test_colour_and_odd_sizes_without_labels(name: str, shape: tuple[int, int, int]) -> None:
     cls = model_class(name)
     dataset = fake_images(shape=shape, classes=0)

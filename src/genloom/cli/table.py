@@ -61,12 +61,26 @@ VERBS = (
                 "repeat a run timed by the clock step for step; without RECIPE its configuration too",
                 metavar="RUN",
             ),
+            Flag(
+                "--given",
+                "text",
+                "a finished run that the model stands on, by role, as autoencoder=3; may be given for each role",
+                metavar="ROLE=RUN",
+                many=True,
+            ),
+            Flag(
+                "--on-illness",
+                "text",
+                "what to do where the watch finds something: warn, stop, repair (change one thing at a time), off",
+                "warn",
+            ),
             Flag("--dry-run", "switch", "print configuration, device, precision, parameters, expected steps; and stop"),
         ),
         (
             "genloom train flow --data fashion-mnist --budget 5m",
             "genloom train vae --data ./my-photos --data.size 64 --config.optimizer.lr 1e-3",
             "genloom train gpt --data book.txt --budget 3m --dry-run",
+            "genloom train latent-flow --given autoencoder=runs/0001-kl-autoencoder --data ./my-photos",
             "genloom train --resume runs/0001-flow",
         ),
         "Every field of the recipe can be given as --FIELD VALUE: in full (--train.batch 64), or by its end where that "

@@ -45,6 +45,13 @@ class Model(nn.Module, ABC):
     def phases(self) -> tuple[Phase, ...]:
         """The turns of one step, in order; () for models that only count and do all their work in `finish`."""
 
+    def condense(self, batch: Batch) -> Batch:
+        """What training needs of items that is the same however often they are drawn, and costly: a partner's codes.
+        Where nothing augments the items and the result fits into memory, the engine asks once for all training items,
+        without gradient and in evaluation mode; `prepare` and `loss` then see this, elsewhere the batch as it is.
+        Default: the batch itself."""
+        return batch
+
     def prepare(self, batch: Batch, step: Step) -> Batch:
         """What the phase's loss will see, made without gradient: augmentation, rollouts. Default: the batch itself."""
         return batch

@@ -203,9 +203,13 @@ def _gradients(model: nn.Module) -> Tensor:
 
 
 def compile_networks(model: nn.Module) -> None:
-    """Compiles each direct part of the model in place; names of parameters stay."""
+    """Compiles each direct part of the model in place, and those of a model inside it that learns; names of parameters
+    stay."""
     for part in model.children():
-        part.compile()
+        if not isinstance(part, Model):
+            part.compile()
+        elif any(p.requires_grad for p in part.parameters()):
+            compile_networks(part)
 
 
 def _try_compiled(model: Model, play: Play, plan: Plan, device: torch.device) -> Plan:

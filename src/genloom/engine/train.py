@@ -8,7 +8,7 @@ import os
 import platform
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,11 @@ from genloom.core import Model, config_from_json, config_to_json, derive_seed, s
 from genloom.data import Dataset
 from genloom.data.options import DataOptions
 from genloom.engine import checkpoint, moments
+from genloom.engine import given as standing_on
 from genloom.engine.budget import Budget, Clock, Interval, parse_budget
+from genloom.engine.condensed import condensed
 from genloom.engine.distributed import World
 from genloom.engine.game import Game, Moment, seeded
-from genloom.engine.given import attach, partners
 from genloom.engine.journal import Reporter, duration
 from genloom.engine.memory import keep_freed_memory
 from genloom.engine.optim import PlayerOptimizer
@@ -104,18 +105,24 @@ def build(name: str, config: Any, dataset: Dataset, seed: int, given: Mapping[st
 
 
 def create_run(
-    root: Path | str, settings: Settings, dataset: Dataset, name: str | None = None, given: Mapping[str, Run] = {}
+    root: Path | str,
+    settings: Settings,
+    dataset: Dataset,
+    name: str | None = None,
+    given: Mapping[str, Run] = {},
+    like: Run | None = None,
 ) -> Run:
     """A new run directory that holds everything training needs to know. Raises BadValue, Storage, BadData.
 
-    given: finished runs this one's model stands on, by role.
+    given: finished runs this one's model stands on, by role; like: a run of the same model whose partners it takes where
+    none are given.
     """
     check(settings.train)
     world = World.join(device_of(settings.train))
     path = ""
     if world.leads:
-        if not given and not model_class(settings.model).uses:
-            build(settings.model, settings.config, dataset, settings.train.seed)  # a misfit must not leave a directory
+        taken = _partners(settings, given, like)
+        build(settings.model, settings.config, dataset, settings.train.seed, taken)  # a misfit leaves no directory
         run = Run.create(root, settings.recipe, name=name, config={
             "genloom": __version__,
             "recipe": settings.recipe,
@@ -129,9 +136,9 @@ def create_run(
                         "card": asdict(dataset.card), "notes": list(dataset.notes)},
         })  # fmt: skip
         try:
-            attach(run, model_class(settings.model), given)
-            if given:
-                build(settings.model, settings.config, dataset, settings.train.seed, partners(run))
+            standing_on.attach(run, given)
+            if like is not None and _lends(like, settings, given):
+                standing_on.attach_same(run, like)
         except GenloomError:
             run.remove()
             raise
@@ -142,6 +149,19 @@ def create_run(
 
 
 def environment(plan: Plan, device: torch.device, world: World) -> dict[str, Any]:
+def _lends(like: Run, settings: Settings, given: Mapping[str, Run]) -> bool:
+    """Whether a new run takes the partners of the run `like`: where it names none, and is of the same model."""
+    return not given and like.config["model"] == settings.model
+
+
+def _partners(settings: Settings, given: Mapping[str, Run], like: Run | None = None) -> dict[str, Model]:
+    """The frozen models that a new run will stand on. Raises BadValue, NotFound, BadData where they do not suit."""
+    if like is not None and _lends(like, settings, given):
+        return standing_on.partners(like)
+    standing_on.check(model_class(settings.model), settings.model, given)
+    return standing_on.borrowed(given)
+
+
     """What the run ran on."""
     return {
         "genloom": __version__,
@@ -181,10 +201,13 @@ def _steps(budget: Budget, dataset: Dataset, options: TrainOptions) -> int | Non
     return budget.steps(min(options.batch, items), items, options.last_batch == "keep")
 
 
-def plan(settings: Settings, dataset: Dataset) -> dict[str, Any]:
+def plan(
+    settings: Settings, dataset: Dataset, given: Mapping[str, Run] = {}, like: Run | None = None
+) -> dict[str, Any]:
     """What `train` would do, for --dry-run: resolved settings, device and precision with reasons, sizes, steps."""
     budget, device = check(settings.train), device_of(settings.train)
-    model = build(settings.model, settings.config, dataset, settings.train.seed).to(device)
+    taken = _partners(settings, given, like)
+    model = build(settings.model, settings.config, dataset, settings.train.seed, taken).to(device)
     started = time.perf_counter()
     chosen = _plan(model, dataset, settings, device, budget)
     steps = _steps(budget, dataset, settings.train)
@@ -274,16 +297,23 @@ def _train(
     if device.type == "cpu":
         keep_freed_memory()
     found = run.checkpoints()
-    model = build(settings.model, settings.config, dataset, options.seed, partners(run)).to(device)
+    given = standing_on.partners(run)
+    model = build(settings.model, settings.config, dataset, options.seed, given).to(device)
     if start_from is not None and not found:
-        reporter.say(_start_from(model, start_from))
-    plan = _agreed_plan(run, model, dataset, settings, budget, device, world, replay, bool(found))
+        reporter.say(_start_from(model, start_from, standing_on.theirs(model, given)))
+    begun = time.monotonic()
+    split = condensed(model, dataset.train, dataset.options, device)
+    if split is not dataset.train:
+        reporter.say(f"what {settings.model} needs of {split.items:,} items was computed once, in "
+                     f"{duration(time.monotonic() - begun)}")  # fmt: skip
+    short = replace(dataset, train=split)
+    plan = _agreed_plan(run, model, short, settings, budget, device, world, replay, bool(found))
     torch.set_num_threads(plan.threads)
     arrange(model, plan)
     if plan.compile:
         compile_networks(model)
     clock = _clock(run, model, dataset, options, budget, started, replay)
-    trainer = Trainer(model, dataset, options, run, plan, clock, device, world, reporter)
+    trainer = Trainer(model, dataset, options, run, plan, clock, device, world, reporter, split)
     if trainer.health is not None:
         trainer.health.fresh = start_from is None
     trainer.watch = watch
@@ -357,15 +387,12 @@ def _knots(replay: Run | None) -> list[tuple[int, float, int]]:
     return checkpoint.read_state(replay, replay.checkpoints()[-1])["clock"]["knots"]
 
 
-def _start_from(model: Model, source: Run) -> str:
-    """Copies the weights of another run that fit by name and shape. Raises BadData where none does."""
-    steps = source.checkpoints()
-    if not steps:
-        raise Damaged(f"{source.path} has no checkpoint to start from: train it first")
-    files = checkpoint.read_state(source, steps[-1])["sha256"]
-    theirs = checkpoint.read_tensors(source, steps[-1], "ema" if "ema.safetensors" in files else "model")
+def _start_from(model: Model, source: Run, kept: set[str] = set()) -> str:
+    """Copies the weights of another run that fit by name and shape, save those `kept`. Raises BadData where there are
+    none."""
+    _, theirs = standing_on.finished_weights(source)
     ours = model.state_dict()
-    fitting = {k: t for k, t in theirs.items() if k in ours and ours[k].shape == t.shape}
+    fitting = {k: t for k, t in theirs.items() if k in ours and k not in kept and ours[k].shape == t.shape}
     if not fitting:
         raise BadData(
             f"no weight of {source.path} fits this model by name and shape: start from a run of the same model"

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from genloom.core import Model
-from genloom.data import Dataset
+from genloom.data import Dataset, Split
 from genloom.engine import checkpoint, moments
 from genloom.engine.budget import Clock, Interval, Timer
 from genloom.engine.cost import Meter
@@ -58,9 +58,12 @@ class Trainer:
     ) -> None:
         self.model, self.dataset, self.options, self.run = model, dataset, options, run
         self.plan, self.clock, self.device, self.world, self.reporter = plan, clock, device, world, reporter
-        self.game = Game(model, dataset.train, dataset.options, options, plan, device, world)
+        self.game = Game(
+            model, dataset.train if split is None else split, dataset.options, options, plan, device, world
+        )
         self.journal = Journal(run, reporter, world.leads)
         self.monitor = (
+        split: Split | None = None,
             None if not model.phases() else Monitor(model, dataset, options.seed, options.batch, plan, device)
         )
         self.averages: dict[str, PowerEMA] = {}
@@ -312,7 +315,7 @@ class Trainer:
 
     def _roll_back(self, what: str) -> None:
         self.attempt += 1
-        if not self.options.guard or self.attempt > ATTEMPTS:
+        if not self.options.guard or 1 - math.log2(self.rate_scale) > ATTEMPTS:
             self.run.set_status(state="failed", error=f"{what} was not finite at step {self.step}")
             raise Diverged(
                 f"{what} was not finite at step {self.step}"

@@ -12,9 +12,13 @@ BUILT_IN = {
     "vae": "genloom.models.autoencoding.vae:VAE",
     "vae-mlp": "genloom.models.autoencoding.vae_mlp:MLPVAE",
     "gan": "genloom.models.adversarial.gan:GAN",
+    "kl-autoencoder": "genloom.models.autoencoding.kl_autoencoder:KLAutoencoder",
+    "vq-vae": "genloom.models.autoencoding.vq_vae:VQVAE",
     "gan-mlp": "genloom.models.adversarial.gan_mlp:MLPGAN",
     "r3gan": "genloom.models.adversarial.r3gan:R3GAN",
     "flow": "genloom.models.diffusion.flow:Flow",
+    "latent-flow": "genloom.models.diffusion.latent_flow:LatentFlow",
+    "consistency": "genloom.models.diffusion.consistency:Consistency",
     "gpt": "genloom.models.autoregressive.gpt:GPT",
 }
 

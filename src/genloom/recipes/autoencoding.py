@@ -8,6 +8,8 @@ from genloom.data.options import DataOptions
 from genloom.engine.options import TrainOptions
 from genloom.models.autoencoding import vae as conv
 from genloom.models.autoencoding import vae_mlp as dense
+from genloom.models.autoencoding.kl_autoencoder import KLAutoencoderConfig
+from genloom.models.autoencoding.vq_vae import VQVAEConfig
 from genloom.recipes.ranges import Choice, Log, Whole
 from genloom.recipes.registry import Recipe, recipe
 
@@ -49,3 +51,42 @@ def vae(size: str = "small") -> Recipe:
 def vae_mlp() -> Recipe:
     """Plain Adam at a constant rate and no averaging of weights, as in the listing."""
     return Recipe("vae-mlp", dense.MLPVAEConfig(), DataOptions(), TrainOptions(budget="20epochs", batch=100, ema=0.0))
+
+
+SPATIAL = {**SMOKE, "config.width": 8, "config.copy.judge_width": 8}
+TRIED = {
+    "config.optimizer.lr": Log(3e-4, 1e-2),
+    "train.batch": Choice(16, 32, 64, 128),
+    "config.width": Choice(16, 24, 32, 48, 64),
+    "config.blocks": Whole(1, 2),
+}
+
+
+@recipe(
+    "kl-autoencoder",
+    "pictures as small maps of numbers that copy back sharply: the first stage of latent-flow",
+    sizes=("small", "base"),
+    smoke=SPATIAL,
+    ranges=TRIED,
+)
+def kl_autoencoder(size: str = "small") -> Recipe:
+    """small: 64-pixel pictures in minutes on a CPU; base: twice as wide and deep."""
+    config = KLAutoencoderConfig()
+    if size == "base":
+        config = replace(config, width=64, blocks=2)
+    return Recipe("kl-autoencoder", config, DataOptions(), TrainOptions(budget="5m", batch=32))
+
+
+@recipe(
+    "vq-vae",
+    "pictures as small maps of words from a learnt codebook, or of rounded numbers (fsq)",
+    sizes=("small", "base"),
+    smoke={**SPATIAL, "config.codes": 64},
+    ranges={**TRIED, "config.codes": Choice(128, 256, 512, 1024), "config.channels": Choice(4, 8, 16)},
+)
+def vq_vae(size: str = "small") -> Recipe:
+    """small: 64-pixel pictures in minutes on a CPU; base: twice as wide and deep, 1,024 words."""
+    config = VQVAEConfig()
+    if size == "base":
+        config = replace(config, width=64, blocks=2, codes=1024)
+    return Recipe("vq-vae", config, DataOptions(), TrainOptions(budget="5m", batch=32))

@@ -33,10 +33,12 @@ from genloom.core import (
     derive_seed,
 )
 from genloom.data import Dataset
+from genloom.engine import moments
 from genloom.engine.checkpoint import write_tensors
 from genloom.engine.distributed import World
 from genloom.engine.ema import PowerEMA
 from genloom.engine.game import Game, Moment, seeded
+from genloom.engine.given import freeze
 from genloom.engine.options import TrainOptions
 from genloom.engine.precision import Plan
 from genloom.engine.preview import Monitor, resting
@@ -44,21 +46,41 @@ from genloom.testing.fakes import fake_images, fake_text
 
 CPU = torch.device("cpu")
 TRAIN = TrainOptions(batch=8, precision="fp32", device="cpu", ema=0.0)
+_finished: dict[str, dict[str, Tensor]] = {}
 
 
 @dataclass(frozen=True)
 class Case:
-    """A model class with a configuration and a data set small enough to check it on."""
+    """A model class with a configuration and a data set small enough to check it on.
+
+    given: cases of the models that it stands on, by role.
+    """
 
     cls: type[Model]
     config: Any
     dataset: Dataset
     steps: int = 30
+    given: Mapping[str, Case] = dataclasses.field(default_factory=dict)
 
-    def build(self, seed: int = 0) -> Model:
-        """The model with first weights that depend on `seed` alone."""
+    def build(self, seed: int = 0, config: Any = None) -> Model:
+        """The model with first weights that depend on `seed` alone; config: another than the case's."""
+        partners = self.partners()
         with seeded(seed, CPU):
-            return self.cls(self.config, self.dataset.spec)
+            return self.cls(self.config if config is None else config, self.dataset.spec, partners)
+
+    def partners(self) -> dict[str, Model]:
+        """The finished models that this one stands on, by role: each trained for the steps of its own case, once."""
+        found: dict[str, Model] = {}
+        for role, case in self.given.items():
+            key = f"{case.cls.__qualname__} {case.config} {case.dataset.digest} {case.steps}"
+            model = case.build()
+            if key not in _finished:
+                case.play(case.game(model), 0, case.steps)
+                moments.finish(model, case.dataset, Plan(), CPU, seed=0, step=case.steps, items=0)
+                _finished[key] = model.state_dict()
+            model.load_state_dict(_finished[key])
+            found[role] = freeze(model)
+        return found
 
     def game(self, model: Model, world: World | None = None) -> Game:
         """The game of this model on this data, batches of 8, fp32."""
@@ -116,7 +138,7 @@ def check_final(case: Case) -> None:
 
 def check_default_builds(case: Case) -> None:
     """The default configuration builds."""
-    case.cls(case.cls.Config(), case.dataset.spec)
+    case.build(config=case.cls.Config())
 
 
 def check_players(case: Case) -> None:
@@ -372,11 +394,23 @@ BY_CAPABILITY: dict[type, dict[str, Callable[[Case], None]]] = {
 }
 
 
-def make_case(cls: type[Model], config: Any = None, dataset: Dataset | None = None, steps: int = 30) -> Case:
-    """A case with the default configuration, and the first of some small data sets that the model accepts."""
+def make_case(
+    cls: type[Model],
+    config: Any = None,
+    dataset: Dataset | None = None,
+    steps: int = 30,
+    given: Mapping[str, tuple[type[Model], Any]] = {},
+) -> Case:
+    """A case with the default configuration, and the first of some small data sets that the model accepts.
+
+    given: class and configuration of the models that it stands on, by role; they learn the same data.
+    """
     config = cls.Config() if config is None else config
+    if dataset is None and given:
+        dataset = fake_images()
     if dataset is not None:
-        return Case(cls, config, dataset, steps)
+        partners = {role: Case(kind, settings, dataset, steps) for role, (kind, settings) in given.items()}
+        return Case(cls, config, dataset, steps, partners)
     from genloom.errors import BadData
 
     reasons = []
@@ -406,12 +440,14 @@ def check_model(
     dataset: Dataset | None = None,
     steps: int = 30,
     exceptions: Mapping[str, str] = {},
+    given: Mapping[str, tuple[type[Model], Any]] = {},
 ) -> None:
-    """Runs every check that applies. exceptions: {check: the reason why it cannot hold}; such a check must then fail.
+    """Runs every check that applies. given: as in `make_case`; exceptions: {check: the reason why it cannot hold}; such
+    a check must then fail.
 
     Raises AssertionError that names the first check that does not hold, or an exception that is no longer needed.
     """
-    case = make_case(cls, config, dataset, steps)
+    case = make_case(cls, config, dataset, steps, given)
     for name, check in checks_of(case):
         try:
             check(case)

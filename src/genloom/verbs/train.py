@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from genloom.engine.train import Settings
     from genloom.runs import Run
 
-FLAGS = ("data", "budget", "seed", "runs", "name", "resume", "from", "replay", "dry_run", "size")
+FLAGS = ("data", "budget", "seed", "runs", "name", "resume", "from", "replay", "dry_run", "size", "given")
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,7 @@ def train(
     replay: AnyRun = None,
     dry_run: bool = False,
     size: str | None = None,
+    given: Mapping[str, AnyRun] | None = None,
     *,
     overrides: Mapping[str, Any] | None = None,
     reporter: Reporter | None = None,
@@ -89,29 +90,46 @@ def train(
     resume: a stopped run that goes on exactly where it was; all else is taken from it, save that `data` may say where
     its data has moved. start_from: a run whose weights this one starts with; replay: a finished run that is repeated
     step for step; both lend their configuration where there is no `recipe`.
+    given: finished runs that the model stands on, by role: {"autoencoder": 1}. They are copied into the run.
     Raises GenloomError in one line; a run that fails before its first checkpoint leaves no directory.
     """
     values = {**(overrides or {}), **fields}
     if resume is not None:
-        given = {"budget": budget, "seed": seed, "name": name, "from": start_from, "replay": replay, "size": size}
-        return _resume(find_run(resume, runs), recipe, data, {**given, **values}, dry_run, reporter)
+        more = {"budget": budget, "seed": seed, "name": name, "from": start_from, "replay": replay, "size": size}
+        more |= {"given": given}
+        return _resume(find_run(resume, runs), recipe, data, {**more, **values}, dry_run, reporter)
     from genloom import data as sets
     from genloom.engine.train import check, create_run, plan
 
     source = find_run(start_from, runs) if start_from is not None else None
     repeated = find_run(replay, runs) if replay is not None else None
+    partners = {role: find_run(run, runs) for role, run in (given or {}).items()}
+    like = source or repeated
     settings = settled(recipe, data, budget, seed, size, values, source or repeated)
     check(settings.train)
     if not dry_run:
         check_writable(Path(runs), "--runs")
     dataset = sets.load(settings.data)
     if dry_run:
-        return _planned(plan(settings, dataset), dataset.notes)
+        return _planned(plan(settings, dataset, partners, like), dataset.notes)
     reporter = reporter or _reporter()
-    for note in dataset.notes:
+    for note in (*dataset.notes, *_other_data(partners, dataset)):
         reporter.say(f"{dataset.name}: {note}")
-    run = create_run(runs, settings, dataset, name)
+    run = create_run(runs, settings, dataset, name, partners, like)
     return _play(run, dataset, reporter, source, repeated)
+
+
+def _other_data(partners: Mapping[str, Run], dataset: Any) -> list[str]:
+    """What to say of partners that were trained on other data."""
+    notes = []
+    for role, run in partners.items():
+        theirs = run.config["dataset"]
+        if theirs["digest"] != dataset.digest:
+            notes.append(
+                f"the {role} {run.path} was trained on other data ({theirs['name']} {theirs['digest'][:8]}, here "
+                f"{dataset.digest[:8]}): what it does not know cannot be drawn, and it may have seen what is held out"
+            )
+    return notes
 
 
 def settled(
@@ -163,7 +181,7 @@ def _resume(
         settings = replace(settings, data=replace(settings.data, source=_place(source_of(data, settings.data))))
     dataset = sets.load(settings.data)
     if dry_run:
-        return _planned(plan(settings, dataset), dataset.notes)
+        return _planned(plan(settings, dataset, like=run), dataset.notes)
     return _play(run, dataset, reporter or _reporter(), None, None)
 
 

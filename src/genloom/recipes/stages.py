@@ -1,0 +1,55 @@
+"""Recipes of models that stand on a finished run: `genloom train RECIPE --given ROLE=RUN`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from genloom.data.options import DataOptions
+from genloom.engine.options import TrainOptions
+from genloom.models.diffusion.consistency import ConsistencyConfig
+from genloom.models.diffusion.latent_flow import LatentFlowConfig
+from genloom.recipes.ranges import Choice, Linear, Log
+from genloom.recipes.registry import Recipe, recipe
+
+
+@recipe(
+    "latent-flow",
+    "flow matching on a finished autoencoder's codes (--given autoencoder=RUN): larger pictures in the same time",
+    sizes=("nano", "small"),
+    smoke={
+        "config.flow.widths": (32, 32),
+        "config.flow.blocks": (1, 1),
+        "config.flow.steps": 4,
+        "train.budget": "30steps",
+        "train.batch": 16,
+        "data.limit": 200,
+    },
+    ranges={
+        "config.flow.optimizer.lr": Log(3e-4, 1e-2),
+        "config.flow.optimizer.muon_lr": Log(2e-3, 1e-1),
+        "train.batch": Choice(32, 64, 128),
+        "config.flow.time_mean": Linear(-1.0, 1.0),
+        "config.flow.embedding": Choice(64, 128, 256),
+    },
+)
+def latent_flow(size: str = "nano") -> Recipe:
+    """nano: codes of 8 to 16 places a side, which is 64 pixels at factor 4; small: twice as wide, with attention."""
+    config = LatentFlowConfig()
+    if size == "small":
+        config = LatentFlowConfig(replace(config.flow, widths=(128, 256), blocks=(1, 3), attention=(1,)))
+    return Recipe("latent-flow", config, DataOptions(), TrainOptions(budget="10m", batch=64))
+
+
+@recipe(
+    "consistency",
+    "a finished flow (--given teacher=RUN) tuned to draw in one, two or four evaluations",
+    smoke={"train.budget": "20steps", "train.batch": 16, "data.limit": 200},
+    ranges={
+        "config.optimizer.lr": Log(1e-4, 3e-3),
+        "train.batch": Choice(32, 64, 128),
+        "config.time_mean": Linear(-1.0, 1.5),
+    },
+)
+def consistency() -> Recipe:
+    """About as long as the teacher learned; the architecture is the teacher's."""
+    return Recipe("consistency", ConsistencyConfig(), DataOptions(), TrainOptions(budget="5m", batch=64))
