@@ -148,7 +148,6 @@ def create_run(
     return Run(Path(world.agree_text(path)))
 
 
-def environment(plan: Plan, device: torch.device, world: World) -> dict[str, Any]:
 def _lends(like: Run, settings: Settings, given: Mapping[str, Run]) -> bool:
     """Whether a new run takes the partners of the run `like`: where it names none, and is of the same model."""
     return not given and like.config["model"] == settings.model
@@ -162,6 +161,7 @@ def _partners(settings: Settings, given: Mapping[str, Run], like: Run | None = N
     return standing_on.borrowed(given)
 
 
+def environment(plan: Plan, device: torch.device, world: World) -> dict[str, Any]:
     """What the run ran on."""
     return {
         "genloom": __version__,

@@ -55,6 +55,7 @@ class Trainer:
         device: torch.device,
         world: World,
         reporter: Reporter,
+        split: Split | None = None,
     ) -> None:
         self.model, self.dataset, self.options, self.run = model, dataset, options, run
         self.plan, self.clock, self.device, self.world, self.reporter = plan, clock, device, world, reporter
@@ -63,7 +64,6 @@ class Trainer:
         )
         self.journal = Journal(run, reporter, world.leads)
         self.monitor = (
-        split: Split | None = None,
             None if not model.phases() else Monitor(model, dataset, options.seed, options.batch, plan, device)
         )
         self.averages: dict[str, PowerEMA] = {}
@@ -315,7 +315,7 @@ class Trainer:
 
     def _roll_back(self, what: str) -> None:
         self.attempt += 1
-        if not self.options.guard or 1 - math.log2(self.rate_scale) > ATTEMPTS:
+        if not self.options.guard or self.attempt > ATTEMPTS:
             self.run.set_status(state="failed", error=f"{what} was not finite at step {self.step}")
             raise Diverged(
                 f"{what} was not finite at step {self.step}"
