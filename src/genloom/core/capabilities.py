@@ -7,7 +7,7 @@ All methods run without gradient, in evaluation mode, on the model's device; the
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -23,21 +23,26 @@ Callback = Callable[[dict[str, object]], None]
 class Sampling:
     """Choices at sampling time; None leaves a choice to the model. A model ignores what does not concern it.
 
-    steps: network evaluations of an iterative sampler; solver: its name; guidance: strength of classifier-free
-    guidance (1: none); temperature, top_k, top_p: of token sampling (top_k 0 and top_p 1: off; temperature also scales
-    a latent's spread); length: tokens to generate; prior: "fitted" or "standard" latent distribution; negative: values
-    of condition fields, one row each, that guidance leads away from instead of from "not told".
+    steps: network evaluations of an iterative sampler; solver: its name; eta: noise of the solver ddim, from 0 (none)
+    to 1; guidance: strength of guidance (1: none); interval: times (low, high), in [0, 1] from data to noise, between
+    which it guides; negative: values of condition fields, one row each, that guidance leads away from instead of from
+    "not told"; partner: a worse model of the same data that it leads away from instead; temperature, top_k, top_p: of
+    token sampling (top_k 0 and top_p 1: off; temperature also scales a latent's spread); length: tokens to generate;
+    prior: "fitted" or "standard" latent distribution.
     """
 
     steps: int | None = None
     solver: str | None = None
+    eta: float | None = None
     guidance: float | None = None
+    interval: tuple[float, float] | None = None
+    negative: Batch | None = None
+    partner: object | None = None
     temperature: float = 1.0
     top_k: int = 0
     top_p: float = 1.0
     length: int | None = None
     prior: Literal["fitted", "standard"] | None = None
-    negative: Batch | None = None
 
 
 class CanSample(ABC):
@@ -75,7 +80,12 @@ class CanDecode(ABC):
 
 
 class CanEncode(ABC):
-    """Finds the latents of given items: reconstruction, editing, two-dimensional maps."""
+    """Finds the latents of given items: reconstruction, editing, two-dimensional maps.
+
+    `quick`: False where that takes as long as drawing samples does, so that nobody does it in passing.
+    """
+
+    quick: ClassVar[bool] = True
 
     @abstractmethod
     def encode(self, batch: Batch) -> Tensor:
@@ -105,9 +115,15 @@ class CanCompress(ABC):
 
 
 class HasLikelihood(ABC):
-    """Gives items a probability. `kind`: "exact", "bound" (no less than the negative log-likelihood) or "estimate"."""
+    """Gives items a probability. `kind`: "exact", "bound" (no less than the negative log-likelihood) or "estimate".
+
+    `items`: how many items it is measured on at most where that takes long; None where it is quick. `facts`: how an
+    estimate is made, for the protocol of figures.
+    """
 
     kind: ClassVar[Literal["exact", "bound", "estimate"]]
+    items: ClassVar[int | None] = None
+    facts: ClassVar[Mapping[str, object]] = {}
 
     @abstractmethod
     def nll(self, batch: Batch, *, generator: torch.Generator) -> Tensor:

@@ -87,8 +87,12 @@ def likelihood(
 ) -> list[Result]:
     """Bits per dimension (images) or nats per token, character and byte (texts) over items of `split`.
 
-    limit: measure only so many items, spread evenly. Raises BadData where the split is empty.
+    limit: measure only so many items, spread evenly; a model that takes long is measured on fewer (`model.items`).
+    Raises BadData where the split is empty.
     """
+    most = model.items if isinstance(model, HasLikelihood) else None
+    if most is not None:
+        limit = most if limit is None else min(limit, most)
     index = windows(split, limit)
     if not len(index):
         raise BadData("no held-out items to measure a likelihood on: give the data set a test part")
@@ -100,6 +104,7 @@ def likelihood(
         "items": len(index),
         "of": split.items,
         "interval": "mean +- 1.96 standard errors over items",
+        **(model.facts if isinstance(model, HasLikelihood) else {}),
     }
 
     def result(key: str, name: str, values: Tensor, n: int, **extra: object) -> Result:
