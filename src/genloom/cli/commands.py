@@ -21,7 +21,19 @@ def train(parsed: Parsed) -> Any:
     from genloom.verbs.train import train
 
     keys = ("data", "budget", "seed", "runs", "name", "resume", "start_from", "replay", "dry_run", "size")
-    return train(parsed.word(0), **_given(parsed, *keys), overrides=dict(parsed.fields))
+    partners = _partners(str(parsed.values["given"])) if "given" in parsed.values else None
+    return train(parsed.word(0), **_given(parsed, *keys), given=partners, overrides=dict(parsed.fields))
+
+
+def _partners(text: str) -> dict[str, str]:
+    """ROLE=RUN, several by semicolon, as {role: run}. Raises BadValue."""
+    found = {}
+    for part in text.split(";"):
+        role, equals, run = part.partition("=")
+        if not (role and equals and run) or role in found:
+            raise BadValue(f"--given: expected ROLE=RUN, such as autoencoder=3, each role once; got {part!r}")
+        found[role] = run
+    return found
 
 
 def sample(parsed: Parsed) -> Any:

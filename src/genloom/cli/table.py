@@ -61,6 +61,13 @@ VERBS = (
                 "repeat a run timed by the clock step for step; without RECIPE its configuration too",
                 metavar="RUN",
             ),
+            Flag(
+                "--given",
+                "text",
+                "a finished run that the model stands on, by role, as autoencoder=3; may be given for each role",
+                metavar="ROLE=RUN",
+                many=True,
+            ),
             Flag("--dry-run", "switch", "print configuration, device, precision, parameters, expected steps; and stop"),
         ),
         (
