@@ -25,6 +25,8 @@ _VERBS = {
     "interpolate": "latent",
     "reconstruct": "latent",
     "tune": "compare.tune",
+    "collapse": "compare.collapse",
+    "experiment": "compare.experiment",
     "doctor": "doctor",
     "cite": "cite",
     "demo": "demo",

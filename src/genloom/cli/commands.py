@@ -20,7 +20,7 @@ def _given(parsed: Parsed, *names: str) -> dict[str, Any]:
 def train(parsed: Parsed) -> Any:
     from genloom.verbs.train import train
 
-    keys = ("data", "budget", "seed", "runs", "name", "resume", "start_from", "replay", "dry_run", "size")
+    keys = ("data", "budget", "seed", "runs", "name", "resume", "start_from", "replay", "dry_run", "size", "on_illness")
     partners = _partners(str(parsed.values["given"])) if "given" in parsed.values else None
     return train(parsed.word(0), **_given(parsed, *keys), given=partners, overrides=dict(parsed.fields))
 
@@ -39,13 +39,14 @@ def _partners(text: str) -> dict[str, str]:
 def sample(parsed: Parsed) -> Any:
     from genloom.verbs import sample as verb
 
-    keys = ("n", "seed", "raw", "prompt", "label", "runs", *SAMPLING)
-    given = _given(parsed, *keys)
+    keys = ("n", "seed", "raw", "prompt", "prompts", "negative", "label", "runs", *SAMPLING)
+    given = _given(parsed, *keys, "eta", "interval", "partner")
     run = parsed.words[0]
     if "out" in parsed.values or parsed.on("json"):
         return verb.sample(run, **given, **_given(parsed, "out"))
     loaded = verb.open_run(run, runs=str(given.get("runs", "runs")), raw=bool(given.get("raw", False)))
-    if verb.streams(loaded) and given.get("n", 1) == 1:
+    alone = not {"prompts", "negative"} & set(given) and "\x1e" not in str(given.get("prompt", ""))
+    if alone and verb.streams(loaded) and given.get("n", 1) == 1:
         for piece in verb.stream(loaded, **{k: v for k, v in given.items() if k not in ("n", "runs", "raw")}):
             sys.stdout.write(piece)
             sys.stdout.flush()
@@ -57,7 +58,7 @@ def sample(parsed: Parsed) -> Any:
 def evaluate(parsed: Parsed) -> Any:
     from genloom.verbs.evaluate import evaluate
 
-    keys = ("n", "seed", "raw", "runs", "data", "against", *SAMPLING)
+    keys = ("n", "seed", "raw", "runs", "data", "against", "extractor", "path_length", *SAMPLING)
     return evaluate(parsed.words[0], **_given(parsed, *keys), overrides=dict(parsed.fields))
 
 
@@ -92,6 +93,13 @@ def tune(parsed: Parsed) -> Any:
 
     keys = ("data", "trials", "budget", "trial_budget", "confirm", "ranges", "size", "seed", "out", "runs")
     return tune(parsed.words[0], **_given(parsed, *keys), overrides=dict(parsed.fields))
+
+
+def experiment_collapse(parsed: Parsed) -> Any:
+    from genloom.compare.collapse import collapse
+
+    keys = ("data", "generations", "fresh", "budget", "seeds", "first_seed", "n", "items", "size", "out")
+    return collapse(parsed.words[0], **_given(parsed, *keys), overrides=dict(parsed.fields))
 
 
 def runs(parsed: Parsed) -> Any:
@@ -164,6 +172,7 @@ COMMANDS: dict[str, Callable[[Parsed], Any]] = {
     "reconstruct": reconstruct,
     "compare": compare,
     "tune": tune,
+    "experiment collapse": experiment_collapse,
     "report": report,
     "runs": runs,
     "recipes": recipes,

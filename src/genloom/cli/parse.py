@@ -74,7 +74,7 @@ def parse(verb: Verb, arguments: Sequence[str]) -> Parsed:
             given = attached if equals else _value(name, flag, rest)
             converted = _typed(name, flag, given)
             if flag.many and flag.dest in values:
-                converted = f"{values[flag.dest]};{converted}"
+                converted = f"{values[flag.dest]}{flag.joint}{converted}"
             elif values.get(flag.dest, converted) != converted:
                 raise BadValue(f"{name} is given twice, with different values")
             values[flag.dest] = converted

@@ -20,7 +20,7 @@ DATA = Argument("NAME|PATH", "a data set: a name (see `genloom data list`), a fo
 SAMPLING = (
     Flag("--label", "text", "a class by name or number; several by comma take turns", "drawn as in the data"),
     Flag("--steps", "int", "network evaluations of an iterative sampler", "the model's own"),
-    Flag("--solver", "text", "the sampler's solver by name", "the model's own"),
+    Flag("--solver", "text", "adams (iPNDM), ddim, ddpm, dpmpp, euler, heun, unipc or another", "the model's own"),
     Flag("--guidance", "float", "strength of classifier-free guidance; 1 is none", "the model's own"),
     Flag("--temperature", "float", "spread of token or latent draws", "1"),
     Flag("--top-k", "int", "draw among the k likeliest tokens only; 0 is off", "0"),
@@ -68,6 +68,12 @@ VERBS = (
                 metavar="ROLE=RUN",
                 many=True,
             ),
+            Flag(
+                "--on-illness",
+                "text",
+                "what to do where the watch finds something: warn, stop, repair (change one thing at a time), off",
+                "warn",
+            ),
             Flag("--dry-run", "switch", "print configuration, device, precision, parameters, expected steps; and stop"),
         ),
         (
@@ -97,14 +103,26 @@ VERBS = (
                 "RUN/samples/, text: the terminal",
                 metavar="PATH",
             ),
-            Flag("--prompt", "text", "the text to continue"),
+            Flag(
+                "--prompt",
+                "text",
+                "the text to continue; for models told captions what to draw, several times for a row each",
+                many=True,
+                joint="\x1e",
+            ),
+            Flag("--prompts", "text", "a file of prompts, one a line", metavar="FILE"),
+            Flag("--negative", "text", "what guidance is to lead away from: words, or a class"),
             *SAMPLING,
+            Flag("--eta", "float", "noise of --solver ddim, from 0 (none) to 1 (as ddpm)", "0"),
+            Flag("--interval", "text", "times at which guidance acts, 0 data to 1 noise", "0:1", metavar="LOW:HIGH"),
+            Flag("--partner", "text", "a worse run of the same data that guidance leads away from", metavar="RUN"),
             RUNS,
         ),
         (
             "genloom sample runs/0001-flow -n 64 --out grid.png",
             "genloom sample 0001-flow -n 10000 --out samples.npy",
             'genloom sample 0002-gpt --prompt "def " --temperature 0.8',
+            'genloom sample 0003-text-to-image --prompt "red heart" --prompt "green heart" --negative face',
         ),
     ),
     Verb(
@@ -127,6 +145,14 @@ VERBS = (
             ),
             Flag("--data", "text", "the data set that given samples are measured against", metavar="NAME|PATH"),
             Flag("--against", "text", "another run, or other samples: print the differences", metavar="RUN2"),
+            Flag(
+                "--extractor",
+                "text",
+                "what images are compared in: own, inception (FID), lpips-vgg, lpips-alex, or package.module:function",
+                "own, trained on the data",
+                metavar="NAME",
+            ),
+            Flag("--path-length", "switch", "also how evenly the latent space is laid out"),
             SEED,
             RAW,
             *(f for f in SAMPLING if f.name not in ("--label", "--length")),
@@ -137,6 +163,7 @@ VERBS = (
             "genloom evaluate 0001-flow -n 1000 --json",
             "genloom evaluate 0001-flow --against 0002-vae",
             "genloom evaluate samples.npy --data mnist --json",
+            "genloom evaluate 0001-flow --extractor inception -n 2000",
         ),
         "With --data the fields of data are flags too: --data.size 64.",
         fields=True,
@@ -255,6 +282,35 @@ VERBS = (
         "All trials have the same budget and are compared by the run's monitor; hopeless ones are stopped early. "
         "Fields given as --FIELD VALUE keep that value. The same command goes on where it was stopped. Needs optuna: "
         'pip install "genloom[tune]".',
+        fields=True,
+    ),
+    Verb(
+        "experiment collapse",
+        "train models on the samples of models, generation after generation, and see what is lost",
+        (Argument("RECIPE", "what to train (see `genloom recipes`), or a recipe file.toml"),),
+        (
+            Flag(
+                "--data", "text", "a built-in data set's name, a folder or a file", "the recipe's", metavar="NAME|PATH"
+            ),
+            Flag("--generations", "int", "how many, the first of them on real data alone", "5"),
+            Flag("--fresh", "text", "shares of fresh real items, by comma: each a chain of its own", "0,0.1,0.5"),
+            Flag("--budget", "text", "of each run: a time, steps, items or epochs", "30s"),
+            Flag("--seeds", "int", "chains of each share, each with a seed of its own", "1"),
+            Flag("--first-seed", "int", "the first of the seeds; the others follow", "0"),
+            Flag("--n", "int", "samples in each of the four measured sets", "1000", short="-n"),
+            Flag("--items", "int", "items a generation learns from", "the training items, at most 5000"),
+            Flag("--size", "text", "the recipe's size dial", "the recipe's first"),
+            Flag(
+                "--out", "text", "the folder of the experiment", "experiments/collapse-RECIPE-DATA-HASH", metavar="DIR"
+            ),
+        ),
+        (
+            "genloom experiment collapse vae --data digits --fresh 0,0.1,0.5",
+            "genloom experiment collapse flow --data ./my-photos --generations 6 --budget 2m --data.size 32",
+        ),
+        "Generation 0 learns from real data, every other one from samples of the one before it and a share of fresh "
+        "real items. The page shows distance, diversity and tails over generations, samples, and which share of real "
+        "data stops the collapse, if any does. Stopped, the same command goes on.",
         fields=True,
     ),
     Verb(

@@ -12,7 +12,7 @@ Kind = Literal["text", "int", "float", "switch"]
 class Flag:
     """One flag. name: "--seed" (its value arrives as `seed`); kind: what its value is; default: as documented;
     short: "-n"; metavar: how help names the value; key: where the value arrives, if not under the flag's own name;
-    many: may be given several times; the texts arrive as one, joined by ";"."""
+    many: may be given several times; the texts arrive as one, joined by `joint`."""
 
     name: str
     kind: Kind
@@ -22,6 +22,7 @@ class Flag:
     metavar: str = ""
     key: str = ""
     many: bool = False
+    joint: str = ";"
 
     @property
     def dest(self) -> str:

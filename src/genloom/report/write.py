@@ -47,8 +47,8 @@ def render(report: Report) -> str:
     style, script = asset("style.css"), asset("script.js")
     return templates.get_template("report.html.j2").render(
         report=report,
-        policy=f"default-src 'none'; img-src data:; media-src data:; style-src {_hash(style)}; "
-        f"script-src {_hash(script)}; base-uri 'none'; form-action 'none'",
+        policy=f"default-src 'none'; img-src data:; media-src data:; style-src {content_hash(style)}; "
+        f"script-src {content_hash(script)}; base-uri 'none'; form-action 'none'",
         style=style,
         script=script,
         summary=summary(report),
@@ -78,6 +78,6 @@ def asset(name: str) -> Markup:
     return Markup(resources.files("genloom.report").joinpath("templates", name).read_text(encoding="utf-8").strip())
 
 
-def _hash(content: str) -> str:
+def content_hash(content: str) -> str:
     """What a Content-Security-Policy calls this content."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}'"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup, escape
@@ -55,11 +55,19 @@ def thinned(points: Points, most: int = MOST) -> list[tuple[float, float]]:
 
 
 def lines(
-    title: str, series: Sequence[Line], ident: str, *, log: bool = False, last: bool = True, note: str = ""
+    title: str,
+    series: Sequence[Line],
+    ident: str,
+    *,
+    log: bool = False,
+    last: bool = True,
+    note: str = "",
+    unit: str = "",
 ) -> Markup:
     """A chart of values over seconds: a figure with its legend, each name with its last value where `last` asks for it.
 
-    title: what is drawn; ident: unique on the page; log: a logarithmic axis of values, where all are above 0.
+    title: what is drawn; ident: unique on the page; log: a logarithmic axis of values, where all are above 0; unit:
+    what is counted in whole numbers in place of seconds ("generation").
     """
     drawn = [(line, thinned(line.points)) for line in series]
     drawn = [(line, points) for line, points in drawn if points]
@@ -73,20 +81,25 @@ def lines(
     low, high = (min(values) / 1.15, max(values) * 1.15) if log else limits(values)
     across = along(start, end, LEFT, WIDTH - RIGHT)
     down = along(low, high, HEIGHT - BOTTOM, TOP, log)
-    parts = [_axes(across, down, (start, end), log_ticks(low, high) if log else ticks(low, high))]
+    said = _counted(unit) if unit else seconds
+    parts = [_axes(across, down, (start, end), log_ticks(low, high) if log else ticks(low, high), unit)]
     inner = f'x="{LEFT}" y="{TOP - 6}" width="{WIDTH - LEFT - RIGHT + 6}" height="{HEIGHT - TOP - BOTTOM + 12}"'
     parts.append(f'<clipPath id="{escape(ident)}"><rect {inner}/></clipPath><g clip-path="url(#{escape(ident)})">')
     for i, (line, points) in enumerate(drawn):
-        parts.append(_band(i, line, across, down) + _line(i, line, points, across, down))
+        parts.append(_band(i, line, across, down) + _line(i, line, points, across, down, said))
     parts.append("</g>")
     spoken = [f"{line.name} from {number(p[0][1])} to {number(p[-1][1])}" for line, p in drawn]
-    label = f"{title} over {seconds(end)}: {'; '.join(spoken)}"
+    label = f"{title} over {f'{end:g} {unit}s' if unit else seconds(end)}: {'; '.join(spoken)}"
     if sum(len(points) < len(line.points) for line, points in drawn):
         note = " ".join(filter(None, [note, "Each point is a mean of neighbouring rows of metrics.jsonl."]))
     return figure(title, label, WIDTH, HEIGHT, parts, legend=_legend(drawn, last), note=note)
 
 
-def _axes(across: Place, down: Place, span: tuple[float, float], marks: Sequence[float]) -> str:
+def _counted(unit: str) -> Callable[[float], str]:
+    return lambda x: f"{unit} {x:g}"
+
+
+def _axes(across: Place, down: Place, span: tuple[float, float], marks: Sequence[float], unit: str) -> str:
     parts = []
     for y in marks:
         parts.append(rule(LEFT, WIDTH - RIGHT, down(y), down(y)))
@@ -94,7 +107,10 @@ def _axes(across: Place, down: Place, span: tuple[float, float], marks: Sequence
     for x in ticks(*span, 4):
         place = across(x)
         anchor = "end" if place > WIDTH - RIGHT - 14 else "start" if place < LEFT + 8 else "middle"
-        parts.append(text(place, HEIGHT - 10, seconds(x), anchor=anchor))
+        if not unit:
+            parts.append(text(place, HEIGHT - 10, seconds(x), anchor=anchor))
+        elif x == round(x):
+            parts.append(text(place, HEIGHT - 10, f"{unit} {x:g}" if x == 0 else f"{x:g}", anchor=anchor))
     return "".join(parts)
 
 
@@ -111,15 +127,13 @@ def _places(points: Points, across: Place, down: Place) -> str:
     return " ".join(f"{plain(across(x))},{plain(down(y))}" for x, y in points)
 
 
-def _line(i: int, line: Line, points: Points, across: Place, down: Place) -> str:
+def _line(i: int, line: Line, points: Points, across: Place, down: Place, said: Callable[[float], str]) -> str:
     ends = {x: pair for (x, _), pair in zip(line.points, line.band, strict=False)}
     shown = [
         number(float(y)) + (f" ({number(float(ends[x][0]))} to {number(float(ends[x][1]))})" if x in ends else "")
         for x, y in points
     ]
-    data = (
-        f'data-name="{escape(line.name)}" data-x="{"|".join(seconds(x) for x, _ in points)}" data-y="{"|".join(shown)}"'
-    )
+    data = f'data-name="{escape(line.name)}" data-x="{"|".join(said(x) for x, _ in points)}" data-y="{"|".join(shown)}"'
     drawn = f'<polyline class="line c{i % COLOURS}" points="{_places(points, across, down)}" {data}/>'
     marked = points if line.marked or len(points) == 1 else ()
     return drawn + "".join(
