@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import nn
 
 from genloom.objectives.adversarial import (
+    DUELS,
     bce_discriminator,
     bce_generator,
     relativistic_discriminator,
@@ -57,3 +60,58 @@ def test_squared_gradient_is_per_item() -> None:
     one = x[1:2].detach().requires_grad_()
     assert together.shape == (3,)
     assert together[1].item() == pytest.approx(squared_gradient(net(one), one).item(), rel=1e-5)
+
+
+def test_losses_on_numbers_made_by_hand() -> None:
+    """Logits 0 and log 3: their sigmoids are 1/2 and 3/4."""
+    real, fake = torch.tensor([math.log(3), 0.0]), torch.tensor([0.0, math.log(3)])
+    half, quarter = math.log(2), math.log(4)
+    sure, judge = -math.log(3 / 4), (-math.log(3 / 4) + half) / 2 + (half + quarter) / 2
+    expected = {
+        "minimax": (judge, -(half + quarter) / 2),
+        "non-saturating": (judge, (half + sure) / 2),
+        "least-squares": (
+            ((math.log(3) - 1) ** 2 + 1) / 4 + math.log(3) ** 2 / 4,
+            (1 + (math.log(3) - 1) ** 2) / 4,
+        ),
+        "hinge": ((0 + 1) / 2 + (1 + 1 + math.log(3)) / 2, -math.log(3) / 2),
+        "wgan": (0.0, -math.log(3) / 2),
+        "wgan-gp": (0.0, -math.log(3) / 2),
+        "relativistic": ((math.log1p(1 / 3) + math.log1p(3)) / 2, (math.log1p(3) + math.log1p(1 / 3)) / 2),
+    }
+    assert set(expected) == set(DUELS)
+    for name, (d, g) in expected.items():
+        assert DUELS[name].judge(real, fake).item() == pytest.approx(d, abs=1e-6), name
+        assert DUELS[name].generator(real, fake).item() == pytest.approx(g, abs=1e-6), name
+
+
+def test_the_saturating_gradient_vanishes_where_the_other_does_not() -> None:
+    for name, slope in (("minimax", 0.0), ("non-saturating", -1.0)):
+        fake = torch.tensor([-30.0], requires_grad=True)
+        DUELS[name].generator(fake[:0], fake).backward()
+        assert fake.grad is not None
+        assert fake.grad.item() == pytest.approx(slope, abs=1e-6)
+
+
+def test_one_sided_label_smoothing() -> None:
+    soft = nn.BCEWithLogitsLoss()
+    expected = soft(REAL, torch.full((4,), 0.9)) + soft(FAKE, torch.zeros(4))
+    for name in ("minimax", "non-saturating"):
+        assert DUELS[name].judge(REAL, FAKE, 0.1).item() == pytest.approx(expected.item(), rel=1e-5)
+    squares = (REAL - 0.9).square().mean() / 2 + FAKE.square().mean() / 2
+    assert DUELS["least-squares"].judge(REAL, FAKE, 0.1).item() == pytest.approx(squares.item(), rel=1e-5)
+    with pytest.raises(ValueError, match="no labels"):
+        DUELS["wgan"].judge(REAL, FAKE, 0.1)
+
+
+def test_verdicts_are_taken_where_the_loss_puts_its_middle() -> None:
+    real, fake = torch.tensor([0.6, 0.4]), torch.tensor([0.3, -0.2])
+    assert {k: v.item() for k, v in DUELS["least-squares"].verdicts(real, fake).items()} == {
+        "real_accuracy": 0.5,
+        "fake_accuracy": 1.0,
+    }
+    assert {k: v.item() for k, v in DUELS["hinge"].verdicts(real, fake).items()} == {
+        "real_accuracy": 1.0,
+        "fake_accuracy": 0.5,
+    }
+    assert {k: v.item() for k, v in DUELS["wgan"].verdicts(real, fake).items()} == {"pair_accuracy": 1.0}

@@ -85,11 +85,14 @@ def read_tensors(run: Run, step: int, name: str) -> dict[str, Tensor]:
         raise Damaged(f"{path} cannot be read ({e}): delete {path.parent} to use an earlier checkpoint") from e
 
 
-def prune(run: Run, keep: int, best: int | None) -> None:
-    """Deletes all but the newest `keep` checkpoints and the best one."""
-    steps = run.checkpoints()
-    for step in steps[: -max(1, keep)]:
-        if step != best:
-            # state.json goes first: what is half deleted must not look whole
-            (run.checkpoint(step) / "state.json").unlink(missing_ok=True)
-            shutil.rmtree(run.checkpoint(step), ignore_errors=True)
+def prune(run: Run, keep: int, *wanted: int | None) -> None:
+    """Deletes all but the newest `keep` checkpoints and those of the steps `wanted`."""
+    for step in run.checkpoints()[: -max(1, keep)]:
+        if step not in wanted:
+            remove(run, step)
+
+
+def remove(run: Run, step: int) -> None:
+    """Deletes one checkpoint. state.json goes first: what is half deleted must not look whole."""
+    (run.checkpoint(step) / "state.json").unlink(missing_ok=True)
+    shutil.rmtree(run.checkpoint(step), ignore_errors=True)

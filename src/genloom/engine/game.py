@@ -74,13 +74,31 @@ class Game:
         self.orders = {p.name: Order(len(split), split.items, batch, self.seed, p.name, keep) for p in self.phases}
         self._weights = list(model.parameters())
         self._active: PlayerOptimizer | None = None
+        self._changed = 0  # the step from which the present phases count
+        self._drawn: dict[str, int] = {}  # batches that phases of the same names had drawn before it
+
+    def change(self, index: int) -> None:
+        """Takes up phases and players as the model's configuration, which has changed, now declares them, from step
+        `index` on; 0 forgets earlier changes. Optimizers keep their state, and no item is dealt twice or left out."""
+        state = self.optimizer_state()
+        self._drawn = {p.name: self._draws(p, index) for p in self.phases} if index else {}
+        self._changed = index
+        self.phases = self.model.phases()
+        self.players = {p.name: PlayerOptimizer(self.model, p) for p in self.model.players()}
+        self.load_optimizer_state(state)
+        self._active = None
+
+    def _draws(self, phase: Phase, index: int) -> int:
+        """The number of a phase's next batch at a step."""
+        plays = -(-index // phase.every) - -(-self._changed // phase.every)
+        return self._drawn.get(phase.name, 0) + plays * phase.repeat
 
     def items_before(self, index: int) -> int:
         """Real items that the first phase draws before this step."""
         if not self.phases:
             return 0
         first = self.phases[0]
-        plays = -(-index // first.every) * (first.repeat if first.batch == "fresh" else 1)
+        plays = self._draws(first, index) // (1 if first.batch == "fresh" else first.repeat)
         return self.orders[first.name].items_before(plays)
 
     def due(self, moment: Moment) -> list[Phase]:
@@ -99,8 +117,7 @@ class Game:
         for phase in self.due(moment):
             for repeat in range(phase.repeat):
                 if phase.batch == "fresh" or shared is None:
-                    draw = moment.index // phase.every * phase.repeat + repeat
-                    dealt = self.deal(phase, draw)
+                    dealt = self.deal(phase, self._draws(phase, moment.index) + repeat)
                     shared = shared or dealt
                 else:
                     dealt = shared

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
+from typing import Any
 
 import torch
 
@@ -35,6 +36,8 @@ SHARE = 0.025
 ITEMS = 256
 """Items that a check looks at; a check begins with fewer to learn what it costs."""
 TRIALS = (16, 64)
+LASTING = ("watch/constant_items", "watch/fresh", "watch/diversity", "watch/twins", "watch/lost", "watch/moved")
+"""Readings of samples and weights, which mean the same whatever a repair changes."""
 CALM = 4
 """Looks without a finding after which it counts as gone."""
 
@@ -107,6 +110,15 @@ class Watch:
     open: dict[str, Open] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.configured()
+        self.movement = probes.Movement(self.game.players, self.averages)
+        self._variety: probes.Variety | None = None
+        self._next = 0.0
+        self._first = 0
+        self.fresh = True  # False where the first weights are another run's
+
+    def configured(self) -> None:
+        """Takes up the model's configuration, which a repair may have changed."""
         _, modality = item_field(self.dataset.spec)
         players = {p.name: p.optimizer for p in self.model.players()}
         phases = tuple((p.name, p.player) for p in self.model.phases())
@@ -120,23 +132,37 @@ class Watch:
             optimizers=optimizers_of(config, players),
             images=modality == "image",
         )
-        self.movement = probes.Movement(self.game.players, self.averages)
-        self._variety: probes.Variety | None = None
-        self._next = 0.0
-        self._first = 0
-        self.fresh = True  # False where the first weights are another run's
+        if self.probes:  # they hold phases; what they cost is known
+            known = {p.name: p for p in self.probes}
+            self.probes = [self._as_before(p, known.get(p.name)) for p in self._plan()]
+
+    @staticmethod
+    def _as_before(probe: Probe, known: Probe | None) -> Probe:
+        if known is None:
+            return probe
+        prepare = probe.prepare if known.prepare is not None else None
+        return replace(probe, prepare=prepare, tried=known.tried, cost=known.cost, readings=known.readings)
+
+    def _hear(self, row: Mapping[str, Any]) -> None:
+        """One more row. A repair changes what losses, gradients and verdicts mean: earlier ones are forgotten."""
+        self.history.add(row)
+        if "repair" in row:
+            kept = self.history.series.items()
+            self.history.series = {k: s for k, s in kept if k == "monitor" or k.startswith(("rate/", *LASTING))}
 
     # -- life -------------------------------------------------------------------------------------------------------
 
     def begin(self, step: int, now: float) -> None:
         """Takes up history and findings as the run's files hold them: at the start, on resuming, after a rollback."""
-        self.history = History(self.run.metrics())
+        self.history = History()
+        for row in self.run.metrics():
+            self._hear(row)
         self.open = {}
         for entry in self.run.health():
             if entry.get("until") is None:
                 known = {k: entry.get(k) for k in ("name", "seen", "likely", "advice", "level", "step")}
                 self.open[str(entry["name"])] = Open(Finding(**known))  # type: ignore[arg-type]
-        self.journal.heard = self.history.add
+        self.journal.heard = self._hear
         self.movement.before = None
         if not self.probes:
             self.purse.begun, self._first = now, step

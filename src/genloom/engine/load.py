@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from safetensors.torch import load_file
@@ -12,6 +12,7 @@ from genloom.engine import checkpoint
 from genloom.engine.ema import post_hoc_weights
 from genloom.engine.given import partners
 from genloom.engine.moments import Kept, weights
+from genloom.engine.repair import repaired, repairs_of
 from genloom.engine.train import Settings, device_of, settings_of
 from genloom.errors import BadValue, Damaged
 from genloom.modalities.text import Tokenizer, tokenizer_from_json
@@ -61,6 +62,9 @@ def load(
     if set(tensors) != set(expected) or any(tensors[k].shape != expected[k].shape for k in tensors):
         raise Damaged(f"the checkpoint of {run.path} is another model's: its weights do not fit {settings.model!r}")
     model.load_state_dict(tensors)
+    if done := [r for r in repairs_of(run) if r.step <= step]:
+        settings = replace(settings, config=repaired(settings.config, done))
+        model.config = settings.config
     tokenizer_file = run.path / "tokenizer.json"
     tokenizer = tokenizer_from_json(read_json(tokenizer_file)) if tokenizer_file.exists() else None
     device = device_of(settings.train)

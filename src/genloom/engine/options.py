@@ -25,8 +25,8 @@ class TrainOptions:
     moments: shares of the budget at which the averaged weights are kept too, such as 0.25,0.5: for curves of quality.
     device: "auto" takes a GPU where there is one; "cpu" or "cuda".
     guard: roll back and lower the rate when a loss or gradient is not finite.
-    on_illness: when the watch finds something: "warn" says it; "stop" ends the run cleanly where it is serious; "off"
-    does not watch.
+    on_illness: when the watch finds something: "warn" says it; "stop" ends the run cleanly where it is serious;
+    "repair" also does what helps, one change at a time, and records it; "off" does not watch.
     """
 
     budget: str = "5m"
@@ -45,4 +45,4 @@ class TrainOptions:
     moments: tuple[float, ...] = ()
     device: Literal["auto", "cpu", "cuda"] = "auto"
     guard: bool = True
-    on_illness: Literal["warn", "stop", "off"] = "warn"
+    on_illness: Literal["warn", "stop", "repair", "off"] = "warn"

@@ -29,6 +29,7 @@ from genloom.engine.memory import keep_freed_memory
 from genloom.engine.optim import PlayerOptimizer
 from genloom.engine.options import TrainOptions
 from genloom.engine.precision import Plan, arrange, choose, compile_networks, processor
+from genloom.engine.repair import drop_stale
 from genloom.engine.trainer import Trainer
 from genloom.errors import BadData, BadValue, Damaged, GenloomError, Storage
 from genloom.models.registry import model_class
@@ -192,7 +193,10 @@ def _plan(model: Model, dataset: Dataset, settings: Settings, device: torch.devi
     seconds = budget.amount if budget.kind == "seconds" else None
     key = [settings.model, config_to_json(settings.config), spec_to_json(dataset.spec), settings.train.batch]
     steps = _steps(budget, dataset, settings.train)
-    return choose(model, play, settings.train, device, seconds, steps, key)
+    options = settings.train
+    if options.on_illness == "repair" and options.compile == "auto" and len(model.players()) > 1:
+        options = replace(options, compile="off")  # a compiled discriminator's gradient cannot be penalised later
+    return choose(model, play, options, device, seconds, steps, key)
 
 
 def _steps(budget: Budget, dataset: Dataset, options: TrainOptions) -> int | None:
@@ -296,6 +300,11 @@ def _train(
     options = settings.train
     if device.type == "cpu":
         keep_freed_memory()
+    if world.leads:
+        drop_stale(run)
+        for line in replay.repairs() if replay is not None and not run.repairs() else []:
+            run.append_repair(line)
+    world.barrier()
     found = run.checkpoints()
     given = standing_on.partners(run)
     model = build(settings.model, settings.config, dataset, options.seed, given).to(device)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -25,6 +27,7 @@ from genloom.engine.journal import Journal, Reporter, duration
 from genloom.engine.options import TrainOptions
 from genloom.engine.precision import Plan
 from genloom.engine.preview import Monitor, draw_preview
+from genloom.engine.repair import Physician, Repair, repaired, repairs_of
 from genloom.errors import BadValue, GenloomError
 from genloom.runs import Run
 
@@ -42,7 +45,10 @@ class TooShort(BadValue):
 
 
 class Trainer:
-    """One run in one process. State that a checkpoint holds: step, clock, attempt, weights, average, optimizers."""
+    """One run in one process. State that a checkpoint holds: step, clock, attempt, repairs, weights, average,
+    optimizers.
+
+    split: what is played with in the place of the training items, where that was computed once from them."""
 
     def __init__(
         self,
@@ -80,6 +86,14 @@ class Trainer:
         self.health: Watch | None = None
         if options.on_illness != "off" and world.leads and model.phases():
             self.health = Watch(model, dataset, options, run, plan, device, self.game, self.averages, self.journal)
+        self.base = getattr(model, "config", None)  # as the run was begun
+        self.recorded: list[Repair] = repairs_of(run)
+        self.applied = 0  # how many of them the present weights have been through
+        self.healthy: int | None = None  # the newest checkpoint at which nothing was found
+        self._decided: Repair | None = None
+        self.physician: Physician | None = None
+        if self.health is not None and options.on_illness == "repair" and not clock.replay:
+            self.physician = Physician(model, dataset.spec, plan.compile)
         self._sums: dict[str, list[float]] = {}
         self._costs: dict[int, float] = {}
         self.reserve = clock.reserve
@@ -100,6 +114,7 @@ class Trainer:
             self.health.begin(self.step, self.clock.elapsed())
         with self._signals():
             while not self._over():
+                self._repair_what_is_due()
                 try:
                     moment = Moment(self.step, self.clock.progress(self.step), self.attempt, self.rate_scale)
                     self._add(self.game.step(moment))
@@ -120,6 +135,7 @@ class Trainer:
                     rows.done(now, self.step)
                     if self.health is not None and self.health.look(self.step, now):
                         self.stop_asked = True
+                    self._consult()
                 if validations.due(now, self.step):
                     self.validate()
                     now = self._spent(validations, now)
@@ -263,6 +279,7 @@ class Trainer:
         checkpoint.save(self.run, self.step, tensors, {
             "items": self.items,
             "attempt": self.attempt,
+            "repairs": self.applied,
             "rate_scale": self.rate_scale,
             "best": self.best,
             "clock": {"elapsed": self.clock.elapsed(), "knots": self.clock.knots, "replay": self.clock.replay},
@@ -270,7 +287,10 @@ class Trainer:
         })  # fmt: skip
         if self.options.ema_post_hoc:
             self._snapshot()
-        checkpoint.prune(self.run, self.options.keep, None if self.best is None else int(self.best["step"]))
+        if self.health is not None and not self.health.open:
+            self.healthy = self.step
+        best = None if self.best is None else int(self.best["step"])
+        checkpoint.prune(self.run, self.options.keep, best, self.healthy if self.physician else None)
         self.run.set_status(state=state, step=self.step, items=self.items, progress=self.clock.progress(self.step),
                             seconds=round(self.clock.elapsed(), 3), best=self.best, cost=cost,
                             attempts=self.attempt)  # fmt: skip
@@ -297,6 +317,7 @@ class Trainer:
         """Takes up the checkpoint of `step`. retry: after a rollback, when attempt and rate are already new."""
         state = checkpoint.read_state(self.run, step)
         self.model.load_state_dict(checkpoint.read_tensors(self.run, step, "model"))
+        self._replay_repairs(int(state.get("repairs", 0)))
         self.game.load_optimizer_state(checkpoint.read_tensors(self.run, step, "optimizer"))
         for name, average in self.averages.items():
             average.load(checkpoint.read_tensors(self.run, step, name))
@@ -313,9 +334,75 @@ class Trainer:
         there = {moment.share for moment in moments.kept(self.run)}
         return sorted(set(self.options.moments) - there)
 
+    # -- repairs --------------------------------------------------------------------------------------------------
+
+    def _consult(self) -> None:
+        """After a look of the watch: is there something to repair? Not before what is recorded has been repeated."""
+        if self.physician is None or self.health is None or self.applied < len(self.recorded) or self.stop_asked:
+            return
+        seen = [known.finding for known in self.health.open.values() if not known.unseen]
+        before = [s for s in self.run.checkpoints() if self.healthy is not None and s <= self.healthy]
+        answer = self.physician.decide(seen, self.recorded, self.step, self.clock.progress(self.step), before)
+        if isinstance(answer, str):
+            self.reporter.say(answer)
+            self.journal.row(self.step, {"event": answer})
+        else:
+            self._decided = answer
+
+    def _repair_what_is_due(self) -> None:
+        """Makes the repairs that count from this step on: one just decided, or recorded ones of a resumed run."""
+        if self.options.on_illness == "repair" and self.world.any(self._decided is not None):
+            text = json.dumps(asdict(self._decided)) if self._decided is not None else ""
+            repair, self._decided = Repair(**json.loads(self.world.agree_text(text))), None
+            if self.world.leads:
+                when = round(self.clock.elapsed(), 3)
+                self.run.append_repair({**asdict(repair), "line": repair.line, "seconds": when})
+            self.recorded.append(repair)
+            self.reporter.say(repair.line)
+            if repair.back:
+                self._go_back(repair)
+        while self.applied < len(self.recorded) and self.recorded[self.applied].step <= self.step:
+            repair, self.applied = self.recorded[self.applied], self.applied + 1
+            self._configure(repaired(self.base, self.recorded[: self.applied]), repair.step)
+            self.attempt += repair.back
+            if self.world.leads and not any(row.get("repair") == self.applied for row in self.run.metrics()):
+                self.journal.row(repair.step, {"event": repair.line, "repair": self.applied})
+
+    def _go_back(self, repair: Repair) -> None:
+        """To the checkpoint from before an illness; what came after it is given up."""
+        if self.world.leads:
+            for step in self.run.checkpoints():
+                if step > repair.step:
+                    checkpoint.remove(self.run, step)
+        self.world.barrier()
+        self.restore(repair.step, retry=True)
+        state = checkpoint.read_state(self.run, repair.step)  # as a resumed run would find them
+        self.attempt, self.rate_scale = state["attempt"], state["rate_scale"]
+        self.clock.rewind(repair.step)
+        if self.world.leads:
+            self.run.cut_metrics(repair.step)
+            if self.health is not None:
+                self.health.begin(repair.step, self.clock.elapsed())
+
+    def _replay_repairs(self, count: int) -> None:
+        """Configures the model as it was after its first `count` repairs."""
+        if not self.recorded:
+            return
+        self._configure(self.base, 0)
+        for i, repair in enumerate(self.recorded[:count], 1):
+            self._configure(repaired(self.base, self.recorded[:i]), repair.step)
+        self.applied = count
+
+    def _configure(self, config: Any, step: int) -> None:
+        """Gives the model another configuration, which counts from `step` on."""
+        self.model.config = config
+        self.game.change(step)
+        if self.health is not None:
+            self.health.configured()
+
     def _roll_back(self, what: str) -> None:
         self.attempt += 1
-        if not self.options.guard or self.attempt > ATTEMPTS:
+        if not self.options.guard or 1 - math.log2(self.rate_scale) > ATTEMPTS:
             self.run.set_status(state="failed", error=f"{what} was not finite at step {self.step}")
             raise Diverged(
                 f"{what} was not finite at step {self.step}"

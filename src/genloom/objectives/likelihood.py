@@ -63,3 +63,14 @@ def standard_normal_kl(mean: Tensor, log_variance: Tensor) -> Tensor:
     """KL(N(mean, variance) || N(0, 1)), summed over an item's elements (Kingma and Welling 2014, appendix B)."""
     mean, log_variance = mean.float(), log_variance.float()
     return 0.5 * (mean.square() + log_variance.exp() - log_variance - 1).flatten(1).sum(1)
+
+
+def latent_kl(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """`standard_normal_kl` of each latent apart, (B, D): what free bits are counted in (Kingma et al. 2016, sec. 4)."""
+    mean, log_variance = mean.float(), log_variance.float()
+    return 0.5 * (mean.square() + log_variance.exp() - log_variance - 1).flatten(1)
+
+
+def risen(progress: float, start: float, end: float) -> float:
+    """0 until `start`, 1 from `end` on, even between (KL annealing: Bowman et al. 2016, section 3.1)."""
+    return 1.0 if progress >= end else max(0.0, (progress - start) / (end - start))

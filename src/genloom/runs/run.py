@@ -8,6 +8,7 @@
   tokenizer.json      of text models
   metrics.jsonl       one row per moment: step, items, seconds, losses, monitor, readings of the watch
   health.jsonl        what ails or ailed it: a line when it was first seen, one when it was gone
+  repairs.jsonl       what was changed while it trained, with the step, where `on_illness` is "repair"
   events/             the same rows for TensorBoard
   samples/            grids or texts from fixed noise, by step
   checkpoints/STEP/   model, ema, optimizer .safetensors and state.json, written last: it makes the rest valid
@@ -147,6 +148,14 @@ class Run:
     def append_health(self, line: Mapping[str, Any]) -> None:
         """Adds a line to health.jsonl: a finding with "step" and "seconds", or {"name", "gone": true, "step"}."""
         _append_line(self.path / "health.jsonl", line)
+
+    def repairs(self) -> list[dict[str, Any]]:
+        """What was changed while it trained, first to last; see `genloom.engine.repair.Repair`."""
+        return _read_lines(self.path / "repairs.jsonl")
+
+    def append_repair(self, line: Mapping[str, Any]) -> None:
+        """Adds a line to repairs.jsonl. Nothing is ever taken out: a resumed run repeats them."""
+        _append_line(self.path / "repairs.jsonl", line)
 
     def cut_metrics(self, step: int) -> None:
         """Drops the rows of metrics.jsonl and health.jsonl after `step`: a resumed run writes them again."""

@@ -69,10 +69,13 @@ def run(run: AnyRun, runs: str | Path = "runs") -> Facts:
         ("peak memory", size_text(cost["peak_memory_bytes"]) if "peak_memory_bytes" in cost else None),
     ]
     health = found.health()
-    data = {"run": str(found.path), "config": config, "status": status, "last": last, "health": health}
+    repairs = found.repairs()
+    data = {"run": str(found.path), "config": config, "status": status, "last": last, "health": health,
+            "repairs": repairs}  # fmt: skip
     shown = tuple((k, v) for k, v in facts if v not in (None, ""))
     picture = previews[-1].read_bytes() if previews else None
-    return Facts(str(found.path), shown, data, _ailments(health), picture)
+    done = tuple(line for r in repairs for line in ("", r["line"]))
+    return Facts(str(found.path), shown, data, (*_ailments(health), *done), picture)
 
 
 def _ailments(health: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:

@@ -78,7 +78,7 @@ def look(run: Run, seed: int = 0, n: int | None = None) -> tuple[ReportRun, Data
         data=str(known.get("name") or (dataset.name if dataset else "")),
         monitor=type(loaded.model).monitor,
         plan=_plan(run.environment.get("plan") or {}),
-        notes=notes,
+        notes=[*notes, *(f"{r['line'][:1].upper()}{r['line'][1:]}." for r in run.repairs())],
         health=_health(run),
         **shown,
     )

@@ -30,7 +30,7 @@ from genloom.core import (
 )
 from genloom.core.capabilities import Callback
 from genloom.nets.mlp import mlp
-from genloom.objectives.likelihood import bernoulli_nll, standard_normal_kl
+from genloom.objectives.likelihood import bernoulli_nll, latent_kl, risen, standard_normal_kl
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,16 @@ class MLPVAEConfig:
     """latent: dimensions of the code; 2 gives a space that can be drawn as a map.
     hidden: width of the two hidden layers of the encoder and of the decoder.
     beta: weight of the KL divergence; 1 is the bound itself.
+    kl_warmup: stretch of progress in which that weight rises from 0 while training, as 0,0.2; 0,0 has none.
+    free_bits: nats of every latent of an item that training does not charge for.
     optimizer: how the network learns: plain Adam.
     """
 
     latent: int = 20
     hidden: int = 400
     beta: float = 1.0
+    kl_warmup: tuple[float, float] = (0.0, 0.0)
+    free_bits: float = 0.0
     optimizer: Optimizer = Optimizer(
         "adam", lr=1e-3, betas=(0.9, 0.999), clip=0.0, warmup=0.0, decay="constant", final=1.0
     )
@@ -81,13 +85,19 @@ class MLPVAE(Model, CanSample, CanDecode, CanEncode):
         return ((x - low) / (high - low)).flatten(1)
 
     def loss(self, phase: Phase, batch: Batch, step: Step) -> Loss:
-        """(cross-entropy + beta KL) / (C H W), sums over pixels and latents."""
+        """(cross-entropy + beta KL) / (C H W), sums over pixels and latents. Warm-up (Bowman et al. 2016) and free bits
+        (Kingma et al. 2016) are for training alone: held-out items are judged by the bound."""
         x = self.unit(batch[self.item])
         mean, log_variance = self.encoder(x).float().chunk(2, 1)
         z = mean + torch.exp(0.5 * log_variance) * step.randn(*mean.shape)
         distortion = bernoulli_nll(x, self.decoder(z)).mean()
         rate = standard_normal_kl(mean, log_variance).mean()
-        total = (distortion + self.config.beta * rate) / math.prod(self.shape)
+        charged, weight = rate, self.config.beta
+        if self.training:
+            if self.config.free_bits:
+                charged = latent_kl(mean, log_variance).clamp_min(self.config.free_bits).sum(1).mean()
+            weight *= risen(step.progress, *self.config.kl_warmup)
+        total = (distortion + weight * charged) / math.prod(self.shape)
         return Loss(total, {"distortion": distortion.detach(), "kl": rate.detach()})
 
     def prior(self, n: int, *, options: Sampling = Sampling(), generator: torch.Generator) -> Tensor:
