@@ -46,21 +46,24 @@ def caption_file(folder: Path) -> Path | None:
     return next((folder / name for name in FILES if (folder / name).is_file()), None)
 
 
-def captions_of(folder: Path, names: Sequence[str], notes: list[str]) -> list[str]:
-    """A caption for each picture (paths relative to `folder`), "" where it has none.
+def captions_of(folder: Path, names: Sequence[str], notes: list[str]) -> list[str] | None:
+    """A caption for each picture (paths relative to `folder`), "" where it has none; None without any such file.
 
     From captions.jsonl, metadata.jsonl, captions.csv or metadata.csv with a file and a text in each row, or from a .txt
-    file beside each picture. Rows that name no picture are skipped by name and counted. Raises BadData where no picture
-    has a caption or a list cannot be read.
+    file beside each picture. Rows that name no picture are skipped by name and counted. Raises BadData where all
+    captions are empty or a list cannot be read.
     """
     listed = caption_file(folder)
     found = _beside(folder, names) if listed is None else _listed(listed, names, notes)
+    if listed is None and not found:
+        return None
     captions = [" ".join(found.get(name, "").split()) for name in names]
     bare = [name for name, caption in zip(names, captions, strict=True) if not caption]
     if len(bare) == len(names):
-        where = "nor a .txt file beside a picture" if listed is None else f"in {listed.name} that names a picture"
-        what = f"neither {FILES[0]}" if listed is None else "no row with a text"
-        raise BadData(f"{folder}: {what} {where}: each row is like {{'file': {names[0]!r}, 'text': 'a red heart'}}")
+        where = "the .txt files beside the pictures" if listed is None else listed.name
+        raise BadData(
+            f'{folder}: no picture has a caption in {where}: rows are like {{"file": "a.png", "text": "a dog"}}'
+        )
     if bare:
         notes.append(f"{len(bare):,} of {len(names):,} pictures have no caption and learn without one: {_some(bare)}")
     return captions
@@ -128,6 +131,32 @@ def _rows(path: Path) -> list[Mapping[str, Any]]:
         except (ValueError, AttributeError):
             raise BadData(f"{path}, line {number}: expected an object like {{'file': ..., 'text': ...}}") from None
     return rows
+
+
+def told_captions(
+    name: str,
+    options: DataOptions,
+    captions: Sequence[str] | None,
+    labels: Tensor | None,
+    classes: Sequence[str],
+    notes: list[str],
+) -> Sequence[str] | None:
+    """The captions a model is told, None where `options` ask for none; the names of the classes where there are no
+    others. Raises BadData where there is neither, BadValue where options need captions that they do not ask for."""
+    if not options.captions:
+        if options.hold_out or options.drop_parts:
+            field = "hold_out" if options.hold_out else "drop_parts"
+            raise BadValue(f"--data.{field} goes by captions: give --data.captions true as well")
+        return None
+    if captions is None and labels is not None:
+        notes.append(f"the names of the classes are the captions: {_some(classes)}")
+        return [classes[i] for i in labels.tolist()]
+    if captions is None:
+        raise BadData(
+            f"{name} holds no captions: put a {FILES[0]} beside the pictures (a file and a text in each row), or a "
+            ".txt file beside each; or leave out --data.captions"
+        )
+    return captions
 
 
 def encode(captions: Sequence[str], train: Tensor, notes: list[str]) -> Captioned:

@@ -19,9 +19,8 @@ from torch import Tensor
 
 from genloom.core import Batch, DataSpec, Field, Step
 from genloom.data.captions import NAME as CAPTION
-from genloom.data.captions import drop_parts, encode, hold_out
+from genloom.data.captions import drop_parts, encode, hold_out, told_captions
 from genloom.data.options import DataOptions
-from genloom.errors import BadData, BadValue
 from genloom.modalities.text import Tokenizer
 
 _SCALE, _ONE = np.float32(2 / 255), np.float32(1)
@@ -241,19 +240,15 @@ def image_dataset(
 ) -> Dataset:
     """The data set over `images` uint8 (N, C, H, W) with rows for train, validation and test.
 
-    content: a hash of the pixels, where somebody has it already; captions: of every image, "" where it has none.
-    Raises BadData where options ask for captions and there are none.
+    content: a hash of the pixels, where somebody has it already; captions: of every image, "" where it has none; None
+    takes the names of the classes, where there are any. Raises BadData where options ask for captions in vain.
     """
     spec: dict[str, Field] = {"image": Field("image", tuple(images.shape[1:]))}
+    told = told_captions(name, options, captions, labels, classes, notes)
     if labels is not None and options.labels:
         spec["label"] = Field("class", (), range=(0, len(classes) - 1), classes=classes, role="condition")
     else:
         labels = None
-    if options.captions and captions is None:
-        raise BadData(f"{name} holds no captions: leave out --data.captions, or choose a recipe without text")
-    if options.hold_out and not options.captions:
-        raise BadValue("--data.hold_out goes by captions: give --data.captions true as well")
-    told = captions if options.captions else None
     train, validation, test = rows if told is None else hold_out(rows, told, options, notes)
     if options.validation == "test":
         train, validation = torch.cat([train, validation]), test

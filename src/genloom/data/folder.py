@@ -98,9 +98,11 @@ def _captions(
         if (file := caption_file(folder)) is not None:
             notes.append(f"captions in {file.name} are not used: --data.captions true tells them to the model")
         return None
+    found = captions_of(folder, [listing.names[i] for i in good], notes)
+    if found is None:
+        return None
     captions = [""] * len(listing)
-    readable = [listing.names[i] for i in good]
-    for i, caption in zip(good.tolist(), captions_of(folder, readable, notes), strict=True):
+    for i, caption in zip(good.tolist(), found, strict=True):
         captions[i] = caption
     return captions
 

@@ -26,10 +26,11 @@ from genloom.modalities.image import to_bytes
 
 CHUNK = 256
 TEXTS = 100  # texts that are drawn to see whether a model recites
+from genloom.metrics.retrieval import MOST, CaptionedSet, retrieval
 
-
-class EvaluatedSet(DatasetLike, Protocol):
+class EvaluatedSet(CaptionedSet, Protocol):
     """A data set with the tokenizer of its texts."""
+from genloom.modalities.words import WordTokenizer
 
     @property
     def tokenizer(self) -> Decodes | None: ...
@@ -114,6 +115,19 @@ def evaluate(
             dataset.test,
             item,
             generator=generator,
+    words = dataset.tokenizer
+    if (
+        samples is None
+        and isinstance(words, WordTokenizer)
+        and isinstance(model, CanSample)
+        and item.modality == "image"
+    ):
+        started = time.perf_counter()
+        kept = generator.get_state()  # what follows is as it is without captions
+        told = retrieval(model, dataset, words, generator, options=options, most=min(n, MOST), notes=notes)
+        generator.set_state(kept)
+        results += [_signed(r, dataset, seed, item) for r in told]
+        seconds["retrieval"] = time.perf_counter() - started
             limit=likelihood_items,
             batch=min(batch, 128),
             tokenizer=dataset.tokenizer if item.modality == "text" else None,

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from genloom.errors import BadValue
 
-PAD, UNK = 0, 1
-MARKS = ("<pad>", "<unk>")
+PAD, UNK, COMMA = 0, 1, 2
+MARKS = ("<pad>", "<unk>", ",")
 _WORD = re.compile(r"\w+(?:[-'\u2019]\w+)*|[^\w\s]")
 
 
@@ -26,11 +26,11 @@ def split_words(text: str) -> list[str]:
 
 
 class WordTokenizer:
-    """One id a word. words: those that are known, most frequent first; ids 0 and 1 are padding and <unk>."""
+    """One id a word. words: those that are known, most frequent first; padding, <unk> and the comma come before."""
 
     def __init__(self, words: Sequence[str]) -> None:
-        self.words = tuple(words)
-        self._id = {word: i for i, word in enumerate(self.words, len(MARKS))}
+        self.words = tuple(w for w in words if w not in MARKS)
+        self._id = {word: i for i, word in enumerate((MARKS[COMMA], *self.words), COMMA)}
 
     @classmethod
     def learn(cls, texts: Iterable[str], least: int = 1) -> WordTokenizer:
@@ -58,7 +58,7 @@ class WordTokenizer:
     def piece(self, token: int) -> bytes:
         if not 0 <= token < self.size:
             raise BadValue(f"expected word ids from 0 to {self.size - 1}, got {token}: were they made by another set?")
-        return b"" if token == PAD else (MARKS[1] if token == UNK else self.words[token - len(MARKS)]).encode()
+        return b"" if token == PAD else (*MARKS, *self.words)[token].encode()
 
     def decode(self, ids: Iterable[int]) -> str:
         """Words with single spaces between them, marks without a space before; padding is left out."""

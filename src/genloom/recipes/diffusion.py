@@ -70,8 +70,10 @@ TOLD = {
         "config.steps": 4,
         "train.budget": "30steps",
         "train.batch": 16,
+        "data.source": "mnist",
         "data.size": "16",
         "data.limit": 400,
+        "data.hold_out": "",
     },
     ranges={
         "config.optimizer.lr": Log(3e-4, 1e-2),
