@@ -275,6 +275,8 @@ def test_partners_that_do_not_fit_are_refused_and_leave_nothing(tmp_path: Path) 
     with pytest.raises(BadValue, match="stands on no other model"):
         create_run(tmp_path, settings, small, given={"autoencoder": source})
     assert sorted(tmp_path.iterdir()) == before
+    with pytest.raises(BadValue, match="stands on a finished autoencoder"):
+        plan(Settings("latent-flow", "latent-flow", LATENT, small.options, QUIET), small)
     told = plan(Settings("latent-flow", "latent-flow", LATENT, small.options, QUIET), small, {"autoencoder": source})
     assert told["parameters"].keys() == {"flow"}
 
@@ -307,6 +309,7 @@ def test_given_by_the_command_line(
     smoke = ["--train.precision", "fp32", "--data.limit", "64", "--train.batch", "8", "--budget", "3steps"]
     smoke += ["--train.compile", "off", "--train.channels_last", "off", "--data", "digits"]
     assert main(["train", "kl-autoencoder", *smoke, "--config.width", "8", "--config.factor", "2"]) == 0
+    assert "genloom reconstruct" in capsys.readouterr().out
     assert main(["train", "latent-flow", *smoke, "--given", "autoencoder=1", "--flow.widths", "16,16",
                  "--flow.blocks", "1,1", "--flow.steps", "2", "--data.limit", "48"][:-2]) == 0  # fmt: skip
     assert main(["sample", "2", "-n", "2", "--out", "two.png", "--label", "3"]) == 0

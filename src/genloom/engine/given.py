@@ -6,7 +6,7 @@ given/ROLE/{config.json, tokenizer.json, weights.safetensors, source.json}, and 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,8 @@ from genloom.runs import Run, read_json, sha256, write_json
 from genloom.runs.files import storage
 
 
-def check(cls: type[Model], name: str, given: Mapping[str, Run]) -> None:
-    """Raises BadValue where the model `name` lacks a partner, NotFound where it has no use for one, BadData for a
-    partner of the wrong kind."""
+def require(cls: type[Model], name: str, given: Collection[str]) -> None:
+    """Raises BadValue where the model `name` lacks a partner among these roles."""
     for role, kind in cls.uses.items():
         if role not in given:
             fitting = suitable(kind)
@@ -33,6 +32,12 @@ def check(cls: type[Model], name: str, given: Mapping[str, Run]) -> None:
                 f"{name} stands on a finished {role} ({' or '.join(fitting) or kind.__name__}): "
                 f"`genloom train {shown} --data D`, then `genloom train {name} --given {role}=RUN --data D`"
             )
+
+
+def check(cls: type[Model], name: str, given: Mapping[str, Run]) -> None:
+    """Raises BadValue where the model `name` lacks a partner, NotFound where it has no use for one, BadData for a
+    partner of the wrong kind."""
+    require(cls, name, given)
     for role, source in given.items():
         if not cls.uses:
             raise BadValue(f"{name} stands on no other model: leave --given {role} out")

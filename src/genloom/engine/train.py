@@ -101,6 +101,7 @@ def device_of(options: TrainOptions) -> torch.device:
 
 def build(name: str, config: Any, dataset: Dataset, seed: int, given: Mapping[str, Model] = {}) -> Model:
     """A model with its first weights, which depend on the seed alone. Raises BadData where the data does not fit."""
+    standing_on.require(model_class(name), name, given)
     with seeded(derive_seed(seed, "init"), torch.device("cpu")):
         return model_class(name)(config, dataset.spec, given)
 

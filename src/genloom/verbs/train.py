@@ -52,7 +52,15 @@ class Trained:
         if self.state == "stopped":
             return f"{path}\ngo on:  genloom train --resume {path}"
         said = f"{path} is finished already: {self.steps:,} steps" if self.before else str(path)
-        return f"{said}\nnext:   genloom sample {path}\n        genloom evaluate {path}"
+        return f"{said}\nnext:   genloom {self._use} {path}\n        genloom evaluate {path}"
+
+    @property
+    def _use(self) -> str:
+        """The verb that shows what the run can do."""
+        from genloom.core import CanSample
+        from genloom.models.registry import model_class
+
+        return "sample" if issubclass(model_class(self.run.config["model"]), CanSample) else "reconstruct"
 
     __repr__ = __str__
 
