@@ -1,18 +1,28 @@
 """The flow: its loss is right where the answer is known, it learns, and it samples what it learnt."""
 
+import math
+from dataclasses import replace
+from functools import cache
+
 import pytest
 import torch
 
 from genloom.core import Field, Phase, Sampling, Step
-from genloom.errors import BadData
+from genloom.errors import BadData, BadValue
 from genloom.models.diffusion.flow import Flow, FlowConfig
 from genloom.objectives import diffusion as d
+from genloom.objectives.paths import knots
+from genloom.objectives.predictions import from_velocity
+from genloom.recipes import denoising
 from genloom.recipes.diffusion import flow
 from genloom.recipes.registry import _entries
+from genloom.testing import fake_images, make_case
+from genloom.testing.check import ALWAYS, BY_CAPABILITY, TRAINED
 
 LABEL = Field("class", (), classes=("dark", "light"), role="condition")
 TINY = FlowConfig(widths=(16, 16), blocks=(1, 1), embedding=16, steps=6)
 PHASE = Phase("flow", "flow")
+SPEC = {"image": Field("image", (1, 8, 8))}
 
 
 def build(shape=(1, 8, 8), labels: bool = True, range_=(-1.0, 1.0)) -> Flow:
@@ -21,6 +31,7 @@ def build(shape=(1, 8, 8), labels: bool = True, range_=(-1.0, 1.0)) -> Flow:
     return Flow(TINY, {**spec, "label": LABEL} if labels else spec)
 
 
+@cache
 def trained(steps: int = 150) -> Flow:
     """Class 0 is dark (-0.7), class 1 light (+0.7)."""
     model, g = build(), torch.Generator().manual_seed(0)
@@ -129,3 +140,152 @@ def test_recipe_and_sizes() -> None:
     counts = [sum(p.numel() for p in Flow(flow(size=s).config, spec).parameters()) for s in entry.sizes]
     assert counts == sorted(counts)
     assert counts[0] < 2e6
+
+
+PAPERS = {
+    "ddpm": denoising.ddpm().config,
+    "cosine": replace(denoising.ddim().config, path="vp-cosine", prediction="v", weight="min-snr", solver="unipc"),
+    "edm": denoising.edm().config,
+    "rectified-flow": denoising.rectified_flow().config,
+    "x0": replace(flow().config, prediction="x0", times="uniform", weight="soft-min-snr", solver="dpmpp"),
+}
+
+SETS = fake_images(shape=(1, 8, 8), classes=2)
+
+
+@pytest.mark.parametrize("name", PAPERS)
+@pytest.mark.parametrize("check", ["documented", "gradients", "learns", "samples", "latents", "encoding", "likelihood"])
+def test_every_path_and_prediction_keeps_the_contract(name: str, check: str) -> None:
+    config = replace(PAPERS[name], widths=(16, 16), blocks=(1, 1), embedding=16, steps=4)
+    everything = {**ALWAYS, **TRAINED} | {k: c for cs in BY_CAPABILITY.values() for k, c in cs.items()}
+    everything[check](make_case(Flow, config, SETS))
+
+
+class Known(torch.nn.Module):
+    """A network that puts out what is right for data that are all one picture, told the straight point and time."""
+
+    def __init__(self, config: FlowConfig, picture: torch.Tensor) -> None:
+        super().__init__()
+        self.config, self.picture = config, picture
+        self.somewhere = torch.nn.Parameter(torch.zeros(()))
+        self.x_t = self.t_B = torch.zeros(0)
+
+    def forward(self, shown: torch.Tensor, time_B: torch.Tensor, told: object) -> torch.Tensor:
+        v = (self.x_t - self.picture) / d.match(self.t_B, self.x_t)
+        return from_velocity(self.config.prediction, v, self.x_t, self.t_B, self.config.data_std)
+
+
+@pytest.mark.parametrize("name", PAPERS)
+def test_a_perfect_network_samples_its_picture_and_has_no_loss(name: str) -> None:
+    """Whatever the path and prediction: the pieces fit together."""
+    model = Flow(replace(PAPERS[name], widths=(16, 16), blocks=(1, 1), embedding=16, steps=20), SPEC).eval()
+    picture = torch.linspace(-0.9, 0.9, 64).reshape(1, 1, 8, 8)
+    model.net = known = Known(model.config, picture)
+    ask = model.velocity
+
+    def velocity(x, t_B, condition, drop_B=None):
+        known.x_t, known.t_B = x, model._trained(t_B)
+        return ask(x, t_B, condition, drop_B)
+
+    model.velocity = velocity  # type: ignore[method-assign]
+    drawn = model.sample(3, generator=torch.Generator().manual_seed(0))["image"]
+    assert float((drawn - picture).abs().max()) < 0.02
+    batch = {"image": picture.expand(8, 1, 8, 8)}
+    for mode in (True, False):
+        loss = model.train(mode).loss(PHASE, batch, Step(seed=1, rows=(0, 8, 8)))
+        assert float(loss.total.detach()) < 1e-6
+
+
+def test_the_ddpm_recipe_learns_the_error_of_eps_at_one_of_1000_steps() -> None:
+    model = Flow(replace(PAPERS["ddpm"], widths=(16, 16), blocks=(1, 1), embedding=16), SPEC)
+    seen: list[torch.Tensor] = []
+    model.net.register_forward_hook(lambda m, i, o: seen.append(i[1]))
+    n = 64
+    batch = {"image": torch.zeros(n, 1, 8, 8)}
+    loss = model.loss(PHASE, batch, Step(seed=1, rows=(0, n, n)))
+    assert torch.allclose(seen[0] * 1000, (seen[0] * 1000).round(), atol=0.02)
+    # its output is zero before training, so the error of eps is that of noise of variance 1
+    assert float(loss.total.detach()) == pytest.approx(1.0, abs=0.05)
+    assert model.top == pytest.approx(float(knots("vp-linear")[-1]))
+
+
+def test_encoding_and_decoding_return_to_the_item() -> None:
+    model = trained()
+    label = torch.tensor([0, 1, 1])
+    x = model.sample(3, condition={"label": label}, generator=torch.Generator().manual_seed(0))["image"]
+    noise = model.encode({"image": x, "label": label})
+    back = model.decode(noise, condition={"label": label}, options=Sampling(steps=50))["image"]
+    assert float((back - x).square().mean().sqrt()) < 0.01
+    untold = model.encode({"image": x})
+    assert not torch.allclose(untold, noise, atol=1e-3)
+    back = model.decode(untold, options=Sampling(steps=50))["image"]
+    assert float((back - x).square().mean().sqrt()) < 0.02
+    assert model.encode({"image": x[:0]}).shape == (0, 1, 8, 8)
+
+
+def test_likelihood_of_a_gaussian() -> None:
+    """With its zero output the model is the best Gaussian, whose density is known."""
+    spec = {"vector": Field("vector", (32,), range=(-4.0, 4.0))}
+    config = FlowConfig(widths=(16, 16), blocks=(1, 1), embedding=16, width=16, depth=1)
+    model, n = Flow(config, spec).eval(), 64
+    s = config.data_std
+    x = 4 * s * torch.randn(n, 32, generator=torch.Generator().manual_seed(0))
+    got = model.nll({"vector": x}, generator=torch.Generator().manual_seed(1))
+    exact = -torch.distributions.Normal(0, 4 * s).log_prob(x).sum(1)
+    assert float((got - exact).mean().abs()) < 0.25  # nats of 32 dimensions
+    assert float((got - exact).abs().max()) < 0.6
+
+
+def test_likelihood_of_pixels_counts_their_256_values() -> None:
+    model = build(labels=False).eval()
+    s = model.config.data_std
+    x = (s * torch.randn(64, 1, 8, 8, generator=torch.Generator().manual_seed(0))).clamp(-1, 1)
+    x = ((x + 1) * 127.5).round() / 127.5 - 1
+    got = model.nll({"image": x}, generator=torch.Generator().manual_seed(1)).mean() / 64
+    inside = -torch.distributions.Normal(0, s).log_prob(x).mean() - math.log(1 / 128)
+    assert float(got) == pytest.approx(float(inside), abs=0.02)
+
+
+def test_ways_of_guiding() -> None:
+    model = trained()
+    n, x, t = 4, torch.randn(4, 1, 8, 8, generator=torch.Generator().manual_seed(0)), 0.6
+    told = {"label": torch.tensor([0, 1, 0, 1])}
+    zero, one = {"label": torch.zeros(n, dtype=torch.int64)}, {"label": torch.ones(n, dtype=torch.int64)}
+
+    def v(condition=told, **choices) -> torch.Tensor:
+        with torch.no_grad():
+            return model.field(n, condition, Sampling(**choices))(x, t)
+
+    plain, null = v(guidance=1.0), v(model.conditioner.null(n, x.device), guidance=1.0)
+    assert torch.allclose(v(guidance=3.0), null + 3 * (plain - null), atol=1e-4)
+    away = v(zero, guidance=3.0, negative={"label": torch.tensor([1])})
+    assert torch.allclose(away, v(one, guidance=1.0) + 3 * (v(zero, guidance=1.0) - v(one, guidance=1.0)), atol=1e-4)
+    assert torch.equal(v(guidance=3.0, interval=(0.5, 0.7)), v(guidance=3.0))
+    assert torch.allclose(v(guidance=3.0, interval=(0.0, 0.5)), plain, atol=1e-6)
+    worse = build().eval()
+    with torch.no_grad():
+        weak = worse.field(n, told, Sampling(guidance=1.0))(x, t)
+    assert torch.allclose(v(guidance=2.0, partner=worse), 2 * plain - weak, atol=1e-4)
+    with pytest.raises(BadValue, match="same kind, trained on the same data"):
+        v(partner=build((1, 9, 9)))
+    with pytest.raises(BadValue, match="told conditions"):
+        build(labels=False).field(n, {}, Sampling(negative=zero))
+
+
+def test_noise_of_stochastic_sampling_comes_from_the_generator() -> None:
+    model = build().eval()
+    with torch.no_grad():
+        for p in model.parameters():
+            p.add_(0.02)
+
+    def drawn(seed: int, steps: int = 4) -> torch.Tensor:
+        options = Sampling(solver="ddpm", steps=steps)
+        return model.sample(2, options=options, generator=torch.Generator().manual_seed(seed))["image"]
+
+    assert torch.equal(drawn(1), drawn(1))
+    assert not torch.equal(drawn(1), drawn(2))
+    near, far = (float((drawn(1, 60) - x).square().mean()) for x in (drawn(1, 30), drawn(2, 30)))
+    assert near < far / 4
+    latent = model.prior(2, generator=torch.Generator().manual_seed(0))
+    model.config = replace(model.config, solver="ddpm")
+    assert torch.equal(model.decode(latent)["image"], model.decode(latent)["image"])
