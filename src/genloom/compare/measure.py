@@ -7,6 +7,7 @@ evaluate`, RUN/curve.json holds {"key", "n", "seed", "step", "points": [{"share"
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -59,7 +60,9 @@ def curve(run: Run, plan: Plan) -> list[dict[str, Any]]:
             moments.finish(loaded.model, _own(loaded), Arithmetic(), loaded.device,
                            seed=loaded.settings.train.seed, step=loaded.step, items=0)  # fmt: skip
         seconds = kept[share].seconds if share < 1.0 else float(run.status["seconds"])
-        value = _figure(loaded, dataset, plan)
+        value = _figure(loaded, dataset, plan, last=share == 1.0)
+        if math.isnan(value):  # on the way, the model drew what cannot be measured: no point of the curve
+            continue
         points[share] = {"share": share, "step": loaded.step, "seconds": seconds, "value": value}
         run.write(CURVE, finite({**about, "points": [points[s] for s in sorted(points)]}))
     return [points[s] for s in sorted(points)]
@@ -92,24 +95,27 @@ def _short(result: Mapping[str, Any]) -> dict[str, Any]:
     return {**{k: result[k] for k in ("value", "interval", "n", "name", "better")}, "how": how or ""}
 
 
-def _figure(loaded: Loaded, dataset: Dataset, plan: Plan) -> float:
+def _figure(loaded: Loaded, dataset: Dataset, plan: Plan, last: bool) -> float:
+    """NaN where the model drew what is not finite on the way; raises NotFinite where it does so at the end."""
     import torch
 
     from genloom.engine.preview import item_field
-    from genloom.metrics.evaluate import draw
-    from genloom.metrics.extractor import embed
+    from genloom.metrics.drawing import NotFinite, draw
     from genloom.metrics.figures import frechet_alone
     from genloom.metrics.likelihood import likelihood
     from genloom.metrics.store import extractor_for
-    from genloom.modalities.image import to_float
 
     name, modality = item_field(dataset.spec)
     generator = torch.Generator(loaded.device).manual_seed(plan.evaluation_seed)
     if plan.key == "fd":
         net = extractor_for(dataset, device=loaded.device)
-        images = draw(loaded.model, name, plan.curve_n, generator)
-        features = embed(net, (to_float(part) for part in images.split(512)))
-        return frechet_alone(net, dataset, features)
+        try:
+            images = draw(loaded.model, name, plan.curve_n, generator)
+        except NotFinite:
+            if last:
+                raise
+            return math.nan
+        return frechet_alone(net, dataset, net.features(images))
     tokenizer = dataset.tokenizer if modality == "text" else None
     found = likelihood(loaded.model, dataset.test, dataset.spec[name], generator=generator, limit=plan.curve_n,
                        tokenizer=tokenizer, text_key=name)  # fmt: skip

@@ -17,6 +17,8 @@ from genloom.core import CanSample, the_class
 from genloom.engine.load import load
 from genloom.engine.train import create_run
 from genloom.errors import BadData, BadValue, GenloomError
+from genloom.metrics.base import Result, comparable
+from genloom.metrics.drawing import NotFinite
 from genloom.models.registry import model_class
 from genloom.runs import Run, write_json
 from genloom.verbs.look import _family
@@ -48,7 +50,7 @@ def rounds(
         runs = [*record["runs"], entry]
         order = {(job[0].word, job[1]): i for i, job in enumerate(jobs)}
         record = {**record, "runs": sorted(runs, key=lambda e: order[e["contestant"], e["seed"]])}
-        _check_names(record)
+        _check_comparable(record)
         write_json(folder / FILE, finite(record))
         if (now := complete_seeds(record)) != complete:
             complete = now
@@ -122,7 +124,11 @@ def _entry(plan: Plan, c: Contestant, seed: int, run: Run, played: play.Played, 
         return entry
     begun = time.monotonic()
     say.tick(f"{run.name}: measuring")
-    entry |= {"evaluation": dict(figures(run, plan)), "curve": curve(run, plan), **_model(run)}
+    try:
+        entry |= {"evaluation": dict(figures(run, plan)), "curve": curve(run, plan), **_model(run)}
+    except NotFinite as error:  # trained to the end, and draws nothing that could be measured
+        say.say(f"{run.name}: {error}")
+        return {**entry, "failed": str(error)}
     took = time.monotonic() - begun
     figure = value_of(entry["evaluation"], plan.key)
     shown = "" if figure is None or figure["value"] is None else f"{figure['name']} {figure['value']:.4g}, "
@@ -138,11 +144,14 @@ def _model(run: Run) -> dict[str, Any]:
     return {"parameters": sum(p.numel() for p in loaded.model.parameters()), "by_class": by_class}
 
 
-def _check_names(record: Mapping[str, Any]) -> None:
-    """Raises BadData where figures of one key have different names: they were measured in different features."""
-    names = {r["name"] for e in record["runs"] for r in e["evaluation"].get("results", ()) if r["key"] == "fd"}
-    if len(names) > 1:
-        raise BadData(
-            f"figures were measured in different features ({', '.join(sorted(names))}): the feature extractor changed "
-            "on the way; delete evaluation.json and curve.json of the older runs and comparison.json, and repeat"
-        )
+def _check_comparable(record: Mapping[str, Any]) -> None:
+    """Raises BadData where the distances of two runs must not stand side by side, with the reason and the cure."""
+    found = [r for e in record["runs"] for r in e["evaluation"].get("results", ()) if r["key"] == "fd"]
+    for other in found[1:]:
+        try:
+            comparable(Result.from_json(found[0]), Result.from_json(other))
+        except BadValue as error:
+            raise BadData(
+                f"{error}. Here: delete evaluation.json and curve.json of the older runs and comparison.json, and "
+                "give the same command again"
+            ) from None

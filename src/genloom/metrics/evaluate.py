@@ -14,23 +14,28 @@ from genloom import __version__
 from genloom.core import CanSample, Field, HasLikelihood, Model, Sampling
 from genloom.errors import BadData, BadValue
 from genloom.metrics.base import Result
+from genloom.metrics.drawing import CHUNK, checked_images
+from genloom.metrics.drawing import draw as draw
+from genloom.metrics.drawing import write as write
 from genloom.metrics.features import Extractor
 from genloom.metrics.figures import compare
+from genloom.metrics.latents import latent_results
 from genloom.metrics.likelihood import Decodes, likelihood
+from genloom.metrics.lpips import load_lpips
 from genloom.metrics.originality import Originality, originality
+from genloom.metrics.pairwise import pairwise_result
 from genloom.metrics.recitation import Recitation, recitation
 from genloom.metrics.recited import beside
+from genloom.metrics.retrieval import MOST, CaptionedSet, retrieval
 from genloom.metrics.store import DatasetLike, extractor_for
 from genloom.metrics.texts import of_texts
+from genloom.metrics.weights import here
 from genloom.modalities.image import to_bytes
+from genloom.modalities.words import WordTokenizer
 
-CHUNK = 256
-TEXTS = 100  # texts that are drawn to see whether a model recites
-from genloom.metrics.retrieval import MOST, CaptionedSet, retrieval
 
 class EvaluatedSet(CaptionedSet, Protocol):
     """A data set with the tokenizer of its texts."""
-from genloom.modalities.words import WordTokenizer
 
     @property
     def tokenizer(self) -> Decodes | None: ...
@@ -79,6 +84,7 @@ def evaluate(
     likelihood_items: int | None = 2_000,
     samples: Tensor | None = None,
     copies: bool = True,
+    path_length: bool = False,
 ) -> Evaluation:
     """Measures `model` against the held-out (test) items of `dataset`, always in fp32.
 
@@ -86,7 +92,8 @@ def evaluate(
     cached; options: of sampling; repeats: disjoint sets of n samples, from three on the Frechet distance gets a
     t-interval; likelihood_items: held-out items for the likelihood (None: all); samples: floats or bytes (n, C, H, W)
     already drawn, instead of drawing; copies: whether to look for copies of training items; of models of text 100
-    texts are drawn for that. Raises BadValue for n < 2, BadData where nothing can be measured.
+    texts are drawn for that; path_length: also the perceptual path length. Raises BadValue for n < 2 and for a path
+    length without a latent space, BadData where nothing can be measured and for samples that are not finite.
     """
     if n < 2 or repeats < 1:
         raise BadValue(f"expected at least 2 samples and 1 repeat, got n = {n} and {repeats}: raise -n")
@@ -108,13 +115,6 @@ def evaluate(
         sets = repeats if samples is None and item.modality == "image" else 1
         found = _measured(given, dataset, extractor, device, sets, seed, copies)
     results, seconds = list(found.results) if found else [], {**seconds, **(found.seconds if found else {})}
-    if isinstance(model, HasLikelihood):
-        started = time.perf_counter()
-        probable = likelihood(
-            model,
-            dataset.test,
-            item,
-            generator=generator,
     words = dataset.tokenizer
     if (
         samples is None
@@ -128,6 +128,13 @@ def evaluate(
         generator.set_state(kept)
         results += [_signed(r, dataset, seed, item) for r in told]
         seconds["retrieval"] = time.perf_counter() - started
+    if isinstance(model, HasLikelihood):
+        started = time.perf_counter()
+        probable = likelihood(
+            model,
+            dataset.test,
+            item,
+            generator=generator,
             limit=likelihood_items,
             batch=min(batch, 128),
             tokenizer=dataset.tokenizer if item.modality == "text" else None,
@@ -136,6 +143,8 @@ def evaluate(
         likely = [_signed(r, dataset, seed, item) for r in probable]
         results = likely + results if item.modality == "text" else results + likely
         seconds["likelihood"] = time.perf_counter() - started
+    about = latent_results(model, dataset, key, generator, seconds, path_length)
+    results += [_signed(r, dataset, seed, item) for r in about]
     if not results:
         raise BadData(f"{type(model).__name__} neither draws images nor gives probabilities: nothing can be measured")
     found = found or Evaluation(dataset.name, dataset.digest, 0, ())
@@ -178,26 +187,6 @@ def evaluate_samples(
     return replace(found, notes=(*notes, *found.notes))
 
 
-def checked_images(images: Tensor, field: Field, notes: list[str]) -> Tensor:
-    """Samples as bytes (n, C, H, W). Raises BadData where they are none that could be measured."""
-    if images.ndim != 4 or tuple(images.shape[1:]) != field.shape:
-        raise BadData(
-            f"expected samples (n, {', '.join(map(str, field.shape))}), got {tuple(images.shape)}: scale them"
-        )
-    if images.is_floating_point() and not bool(torch.isfinite(images).all()):
-        bad = int((~torch.isfinite(images)).flatten(1).any(1).sum())
-        raise BadData(f"{bad} of {len(images)} samples hold NaN or infinity: leave them out or mend the model")
-    found = to_bytes(images)
-    flat = int((found.flatten(2).amin(2) == found.flatten(2).amax(2)).all(1).sum())
-    if flat == len(found):
-        raise BadData(f"all {flat:,} samples are constant, pictures of one flat colour: there is nothing to measure")
-    if flat:
-        notes.append(f"{flat:,} of {len(found):,} samples are constant, pictures of one flat colour")
-    if bool((found[1:] == found[:1]).all()):
-        notes.append(f"all {len(found):,} samples are one and the same picture")
-    return found
-
-
 def _measured(
     items: Tensor | Sequence[str],
     dataset: EvaluatedSet,
@@ -224,6 +213,8 @@ def _measured(
         seconds["features"] = time.perf_counter() - started
         started = time.perf_counter()
         results += compare(used, dataset, list(features.tensor_split(repeats)), notes)
+        if here("lpips") and len(images) > 2:
+            results.append(pairwise_result(load_lpips("alex", device), images, dataset))
         seconds["distances"] = time.perf_counter() - started
         if copies:
             started = time.perf_counter()
@@ -260,43 +251,3 @@ def _signed(result: Result, dataset: DatasetLike, seed: int, item: Field) -> Res
     """The result with what all figures of an evaluation share in its protocol."""
     shared = {"seed": seed, "split": "test", "data": dataset.digest[:12], "version": __version__}
     return replace(result, protocol={**result.protocol, "size": "x".join(map(str, item.shape)), **shared})
-
-
-@torch.no_grad()
-def draw(
-    model: Model, key: str, n: int, generator: torch.Generator, options: Sampling = Sampling(), batch: int = CHUNK
-) -> Tensor:
-    """n samples as the bytes a person would get, (n, C, H, W) uint8 on the CPU, drawn in chunks."""
-    if not isinstance(model, CanSample):
-        raise BadData(f"{type(model).__name__} cannot draw samples")
-    training = model.training
-    model.eval()
-    try:
-        sizes = [min(batch, n - start) for start in range(0, n, batch)]
-        parts = [to_bytes(model.sample(m, options=options, generator=generator)[key]).cpu() for m in sizes]
-    finally:
-        model.train(training)
-    return torch.cat(parts)
-
-
-@torch.no_grad()
-def write(
-    model: Model,
-    key: str,
-    field: Field,
-    tokenizer: Decodes,
-    generator: torch.Generator,
-    options: Sampling = Sampling(),
-    n: int = TEXTS,
-) -> list[str]:
-    """n texts of a window's length, as a person would get them."""
-    if not isinstance(model, CanSample):
-        raise BadData(f"{type(model).__name__} cannot draw samples")
-    training = model.training
-    model.eval()
-    try:
-        length = options.length or field.shape[0]
-        ids = model.sample(n, options=replace(options, length=length), generator=generator)[key].cpu()
-    finally:
-        model.train(training)
-    return [tokenizer.decode(row.tolist()) for row in ids]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genloom.errors import BadData, BadValue
-from genloom.verbs.evaluate import data_of
+from genloom.verbs.evaluate import OWN, data_of, images_in
 from genloom.verbs.results import Table, cell
 from genloom.verbs.sample import AnyRun, open_run
 
@@ -18,11 +18,19 @@ if TYPE_CHECKING:
     from genloom.data import Dataset
     from genloom.engine.load import Loaded
     from genloom.metrics.evaluate import Evaluation
+    from genloom.metrics.features import Extractor
     from genloom.metrics.paired import Difference
 
 
 def runs_apart(
-    first: AnyRun, second: AnyRun, n: int, seed: int, raw: bool, options: Sampling, runs: str | Path
+    first: AnyRun,
+    second: AnyRun,
+    n: int,
+    seed: int,
+    raw: bool,
+    options: Sampling,
+    runs: str | Path,
+    extractor: str = OWN,
 ) -> Table:
     """Both runs' models on the data both were trained on: n samples each from one seed, likelihoods of the same items.
 
@@ -44,6 +52,7 @@ def runs_apart(
     dataset = sets[0]
     name, modality = item_field(dataset.spec)
     names = [str(loaded.run.path) for loaded in both]
+    net = images_in(extractor, modality, dataset)
     found: list[Difference] = _likelihoods(both, dataset, n if modality == "text" else min(n, 2_000), seed)
     evaluations: list[Evaluation] = []
     notes: list[str] = []
@@ -56,8 +65,9 @@ def runs_apart(
             elif dataset.tokenizer is not None:
                 items.append(write(loaded.model, name, dataset.spec[name], dataset.tokenizer, generator, options))
         if modality == "image":
-            found = [*_images(items, dataset, notes), *found]
-        evaluations = [evaluate_samples(part, dataset, seed=seed) for part in items]
+            found = [*_images(items, dataset, notes, net), *found]
+        evaluations = [evaluate_samples(part, dataset, seed=seed, extractor=net) for part in items]
+        side_by_side(evaluations)
     if not found:
         raise BadData(
             f"{names[0]} and {names[1]} have no figure in common: neither both draw nor both give likelihoods"
@@ -71,6 +81,7 @@ def samples_apart(
     dataset: Dataset,
     seed: int,
     notes: Sequence[str] = (),
+    net: Extractor | None = None,
 ) -> Table:
     """Two sets of samples, each with its name. Raises BadValue for texts, which have no paired figure."""
     import torch
@@ -78,7 +89,7 @@ def samples_apart(
     from genloom.metrics.evaluate import evaluate_samples
 
     items = [first[1], second[1]]
-    evaluations = [evaluate_samples(part, dataset, seed=seed) for part in items]
+    evaluations = [evaluate_samples(part, dataset, seed=seed, extractor=net) for part in items]
     if not isinstance(items[0], torch.Tensor):
         raise BadValue(
             "--against: texts have no figure to be compared by without their models; evaluate each by itself"
@@ -86,7 +97,18 @@ def samples_apart(
     told = list(notes)
     mixed = [part[torch.randperm(len(part), generator=torch.Generator().manual_seed(seed))]
              for part in items if isinstance(part, torch.Tensor)]  # fmt: skip
-    return _table([first[0], second[0]], _images(mixed, dataset, told), evaluations, dataset, seed, told)
+    return _table([first[0], second[0]], _images(mixed, dataset, told, net), evaluations, dataset, seed, told)
+
+
+def side_by_side(evaluations: Sequence[Evaluation]) -> None:
+    """Raises BadValue, with the reason and the cure, where two evaluations hold figures that do not compare."""
+    from genloom.metrics.base import comparable
+
+    first = {r.key: r for r in evaluations[0].results}
+    for other in evaluations[1:]:
+        for result in other.results:
+            if result.key in first:
+                comparable(first[result.key], result)
 
 
 def _draws(loaded: Loaded) -> bool:
@@ -95,15 +117,13 @@ def _draws(loaded: Loaded) -> bool:
     return isinstance(loaded.model, CanSample)
 
 
-def _images(items: Sequence[Any], dataset: Dataset, notes: list[str]) -> list[Difference]:
+def _images(items: Sequence[Any], dataset: Dataset, notes: list[str], net: Extractor | None) -> list[Difference]:
     """Differences of two sets of images, uint8 (n, C, H, W), in random order."""
-    from genloom.metrics.extractor import embed
     from genloom.metrics.paired import image_differences
     from genloom.metrics.store import extractor_for
-    from genloom.modalities.image import to_float
 
-    net = extractor_for(dataset)
-    features = [embed(net, (to_float(part) for part in images.split(512))) for images in items]
+    net = net or extractor_for(dataset)
+    features = [net.features(images) for images in items]
     return image_differences(net, dataset, features[0], features[1], notes)
 
 

@@ -21,10 +21,17 @@ if TYPE_CHECKING:
     from genloom.data import Dataset
     from genloom.engine.load import Loaded
     from genloom.metrics.evaluate import Evaluation
+    from genloom.metrics.features import Extractor
 
 FILE = "evaluation.json"
+OWN = "own"
 SAMPLES = 5000  # images drawn of a run where nobody says otherwise
-_BESIDE = ("fd_floor", "precision_real", "recall_real")  # figures that a table shows in its column of real items
+_BESIDE = (
+    "fd_floor",
+    "fid_floor",
+    "precision_real",
+    "recall_real",
+)  # figures that a table shows in its column of real items
 
 
 @dataclass(frozen=True)
@@ -108,6 +115,8 @@ def evaluate(
     repeats: int = 1,
     data: Any = None,
     against: AnyRun = None,
+    extractor: str = OWN,
+    path_length: bool = False,
     overrides: Mapping[str, Any] | None = None,
 ) -> Evaluated | Table:
     """Figures of n samples (5,000) against held-out data (texts: of n held-out windows); also written to
@@ -120,7 +129,12 @@ def evaluate(
 
     data: then `run` is a file or folder of samples that any tool made, all of which (or the first n) are measured
     against this data set; overrides: fields of the data. against: another run (with data: other samples), measured
-    alike; the result is a table of differences. Raises BadValue, BadData.
+    alike; the result is a table of differences.
+
+    extractor: what images are compared in: "own", the data set's; "inception", the FID's, "lpips-vgg" or "lpips-alex",
+    whose weights are fetched; or "package.module:function". With another than the data set's own the figures stand in
+    RUN/evaluation-NAME.json. path_length: also the perceptual path length of a model with a latent space.
+    Raises BadValue, BadData, NotFound.
     """
     choices: dict[str, Any] = {
         "steps": steps,
@@ -134,9 +148,11 @@ def evaluate(
     n = None if n is None else check_count(n)
     given = {k: v for k, v in choices.items() if v is not None}
     if data is not None:
-        if raw or given or samples is not None or repeats != 1:
-            raise BadValue(f"{run}: with --data it is samples, which --seed and -n alone concern; leave the rest out")
-        return _of_samples(run, n, seed, data, overrides or {}, against)
+        if raw or given or samples is not None or repeats != 1 or path_length:
+            raise BadValue(
+                f"{run}: with --data it is samples, which --seed, -n and --extractor alone concern; leave the rest out"
+            )
+        return _of_samples(run, n, seed, data, overrides or {}, against, extractor)
     if overrides:
         raise BadValue(f"--data.{next(iter(overrides))} goes with --data; a run is measured on its own data")
     if isinstance(run, str | Path) and Path(run).suffix == ".jsonl" and Path(run).is_file():
@@ -144,8 +160,10 @@ def evaluate(
     if against is not None:
         from genloom.verbs.against import runs_apart
 
-        return runs_apart(run, against, n or SAMPLES, seed, raw, sampling(**choices), runs)
-    return _of_run(run, n or SAMPLES, seed, raw, given, runs, samples, repeats)
+        if path_length:
+            raise BadValue("--path-length goes with one run; leave out --against")
+        return runs_apart(run, against, n or SAMPLES, seed, raw, sampling(**choices), runs, extractor)
+    return _of_run(run, n or SAMPLES, seed, raw, given, runs, samples, repeats, extractor, path_length)
 
 
 def _of_run(
@@ -157,6 +175,8 @@ def _of_run(
     runs: str | Path,
     samples: Tensor | None,
     repeats: int,
+    extractor: str,
+    path_length: bool,
 ) -> Evaluated:
     import torch
 
@@ -166,7 +186,9 @@ def _of_run(
     options = sampling(**choices)
     loaded = open_run(run, runs, raw)
     dataset = data_of(loaded)
-    text = item_field(loaded.spec)[1] == "text"
+    modality = item_field(loaded.spec)[1]
+    text = modality == "text"
+    net = images_in(extractor, modality, dataset, loaded.device)
     generator = torch.Generator(loaded.device).manual_seed(seed)
     found = measure(
         loaded.model,
@@ -177,17 +199,37 @@ def _of_run(
         repeats=repeats,
         samples=samples,
         likelihood_items=n if text else min(n, 2_000),
+        extractor=net,
+        path_length=path_length,
     )
-    made = {"step": loaded.step, "asked": n, "seed": seed, "raw": raw}
+    made: dict[str, Any] = {"step": loaded.step, "asked": n, "seed": seed, "raw": raw}
     made |= {"repeats": repeats} if repeats != 1 else {}
+    made |= {"asked_extractor": extractor} if extractor != OWN else {}
     result = Evaluated(str(loaded.run.path), {**made, **choices}, found)
     with contextlib.suppress(Storage):  # a run on a read-only disk can be evaluated, only not remembered
-        loaded.run.write(FILE, finite(result.to_json()))
+        loaded.run.write(file_of(extractor), finite(result.to_json()))
     return result
 
 
+def file_of(extractor: str) -> str:
+    """Where a run's figures in this extractor stand: those in the data set's own are what comparisons take up."""
+    word = "".join(c if c.isalnum() or c in "-." else "_" for c in extractor)
+    return FILE if extractor == OWN else f"evaluation-{word}.json"
+
+
+def images_in(extractor: str, modality: str, dataset: Dataset, device: Any = "cpu") -> Extractor | None:
+    """The extractor of that name; None for the data set's own. Raises BadValue where the data are no images."""
+    if extractor == OWN:
+        return None
+    if modality != "image":
+        raise BadValue(f"--extractor {extractor}: it is for images, and {dataset.name} holds {modality}s")
+    from genloom.metrics.extractors import extractor_named
+
+    return extractor_named(extractor, dataset, device)
+
+
 def _of_samples(
-    path: Any, n: int | None, seed: int, data: Any, overrides: Mapping[str, Any], against: Any
+    path: Any, n: int | None, seed: int, data: Any, overrides: Mapping[str, Any], against: Any, extractor: str
 ) -> Evaluated | Table:
     from genloom import data as sets
     from genloom.data.foreign import source_of
@@ -199,13 +241,14 @@ def _of_samples(
     dataset = sets.load(data_options(source_of(data, data_options("", overrides)), overrides))
     item = next(f for f in dataset.spec.values() if f.role == "item")
     notes: list[str] = []
+    net = images_in(extractor, item.modality, dataset)
     items = load_samples(Path(path).expanduser(), item, dataset.options, n, notes)
     if against is not None:
         from genloom.verbs.against import samples_apart
 
         others = load_samples(Path(against).expanduser(), item, dataset.options, n, notes)
-        return samples_apart((str(path), items), (str(against), others), dataset, seed, notes)
-    found = evaluate_samples(items, dataset, seed=seed)
+        return samples_apart((str(path), items), (str(against), others), dataset, seed, notes, net)
+    found = evaluate_samples(items, dataset, seed=seed, extractor=net)
     if (references := references_in(Path(path).expanduser(), n)) is not None and isinstance(items, list):
         found = replace(found, results=(*found.results, *of_pairs(items, references, seed=seed)))
     told = tuple(dict.fromkeys((*notes, *found.notes)))
