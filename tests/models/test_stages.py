@@ -348,7 +348,10 @@ def test_the_teacher_is_followed_with_its_guidance() -> None:
     assert isinstance(model.teacher, Flow)
     with torch.no_grad():
         expected = model.teacher.field(4, told, Sampling(guidance=3.0))(x, 0.6)
-        assert torch.allclose(model._velocity(x, torch.full((4,), 0.6), told), expected, atol=1e-5)
+        found = model._velocity(x, torch.full((4,), 0.6), told, torch.tensor([False, False, False, True]))
+        assert torch.allclose(found[:3], expected[:3], atol=1e-5)
+        alone = model.teacher.velocity(x, torch.full((4,), 0.6), model.flow.conditioner.null(4, x.device))
+        assert torch.allclose(found[3], alone[3], atol=1e-5)
     assert student().guidance == FLOW.guidance
     assert student(ConsistencyConfig(follow="data")).guidance == 1.0
 

@@ -38,6 +38,7 @@ from genloom.core.capabilities import Callback
 from genloom.errors import BadData, BadValue
 from genloom.models.diffusion.flow import Flow
 from genloom.objectives.diffusion import data_from_velocity, interpolate, logit_normal, match, stratify
+from genloom.samplers.guidance import extrapolate
 
 TIMES = {1: (1.0,), 2: (1.0, 0.7), 3: (1.0, 0.8, 0.5), 4: (1.0, 0.85, 0.65, 0.4)}
 """At which times the item is guessed, by the number of evaluations."""
@@ -104,20 +105,20 @@ class Consistency(Model, CanSample, CanDecode):
     def phases(self) -> tuple[Phase, ...]:
         return (Phase("consistency", "student"),)
 
-    def guess(self, x: Tensor, t_B: Tensor, condition: Batch) -> Tensor:
-        """f(x_t, t): the item, in the scale [-1, 1]."""
-        return data_from_velocity(x, self.flow.velocity(x, t_B, condition), t_B)
+    def guess(self, x: Tensor, t_B: Tensor, condition: Batch, drop_B: Tensor | None = None) -> Tensor:
+        """f(x_t, t): the item, in the scale [-1, 1]. drop_B: who is told nothing."""
+        return data_from_velocity(x, self.flow.velocity(x, t_B, condition, drop_B), t_B)
 
-    def _velocity(self, x: Tensor, t_B: Tensor, condition: Batch) -> Tensor:
-        """The teacher's guided velocity at times that differ from item to item."""
+    def _velocity(self, x: Tensor, t_B: Tensor, condition: Batch, drop_B: Tensor) -> Tensor:
+        """The teacher's guided velocity at times that differ from item to item; for those told nothing, without."""
         teacher, fields = cast(Flow, self.teacher), self.flow.conditioner.fields
         told = {k: condition[k] for k in fields}
         if not fields or self.guidance == 1.0:
-            return teacher.velocity(x, t_B, told)
-        drop = torch.arange(2, device=x.device).repeat_interleave(len(x)) == 1
+            return teacher.velocity(x, t_B, told, drop_B)
+        drop = torch.cat([drop_B, torch.ones_like(drop_B)])
         twice = {k: torch.cat([v, v]) for k, v in told.items()}
-        v, v_null = teacher.velocity(torch.cat([x, x]), torch.cat([t_B, t_B]), twice, drop).chunk(2)
-        return v_null + self.guidance * (v - v_null)
+        v, weak = teacher.velocity(torch.cat([x, x]), torch.cat([t_B, t_B]), twice, drop).chunk(2)
+        return extrapolate(v, weak, self.guidance)
 
     def loss(self, phase: Phase, batch: Batch, step: Step) -> Loss:
         """The pseudo-Huber distance of neighbours' guesses, over their distance in time (Geng et al., section 3;
@@ -125,16 +126,17 @@ class Consistency(Model, CanSample, CanDecode):
         losses of different moments can be compared."""
         c = self.config
         x = self.flow.inward(batch[self.item])
-        t_B = logit_normal(stratify(step.rand(len(x)), step.rows), c.time_mean, c.time_std)
+        t_B = logit_normal(stratify(step.rand(len(x)), step.rows), c.time_mean, c.time_std).clamp(max=self.flow.top)
         noise = step.randn(*x.shape)
+        drop_B = step.rand(len(x)) < (self.flow.config.drop_labels if self.training else 0.0)
         share = c.gap * (c.gap_end / c.gap) ** (step.progress if self.training else 1.0)
         r_B = t_B * (1 - share)
         x_t = interpolate(x, noise, t_B)
         with torch.no_grad():
-            v = self._velocity(x_t, t_B, batch) if c.follow == "teacher" else noise - x
+            v = self._velocity(x_t, t_B, batch, drop_B) if c.follow == "teacher" else noise - x
             x_r = x_t + match(r_B - t_B, x) * v
-            target = self.guess(x_r, r_B, batch)
-        gap = (self.guess(x_t, t_B, batch) - target).square().flatten(1).sum(1)
+            target = self.guess(x_r, r_B, batch, drop_B)
+        gap = (self.guess(x_t, t_B, batch, drop_B) - target).square().flatten(1).sum(1)
         size = 0.03 * math.sqrt(x[0].numel())
         distance_B = ((gap + size**2).sqrt() - size) / size
         total = (distance_B / share).mean()
@@ -185,9 +187,9 @@ class Consistency(Model, CanSample, CanDecode):
         """The item guessed at each time, each guess noised again for the next; in the spec's range."""
         if len(noise) == 0:
             return noise
-        state = noise
-        x = noise
-        for i, t in enumerate(times):
+        first = min(times[0], self.flow.top)  # a path may end before t = 1, where a little of the data is left
+        state, x = noise * math.hypot((1 - first) * self.flow.config.data_std, first), noise
+        for i, t in enumerate([first, *times[1:]]):
             if i:
                 again = torch.randn(noise.shape, generator=generator, device=noise.device)
                 state = (1 - t) * x + t * again
