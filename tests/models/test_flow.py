@@ -153,8 +153,11 @@ PAPERS = {
 SETS = fake_images(shape=(1, 8, 8), classes=2)
 
 
-@pytest.mark.parametrize("name", PAPERS)
-@pytest.mark.parametrize("check", ["documented", "gradients", "learns", "samples", "latents", "encoding", "likelihood"])
+CHECKS = ("documented", "gradients", "learns", "samples", "latents", "encoding")
+EVERY = [(n, c) for n in PAPERS for c in CHECKS] + [(n, "likelihood") for n in ("ddpm", "edm")]
+
+
+@pytest.mark.parametrize(("name", "check"), EVERY)
 def test_every_path_and_prediction_keeps_the_contract(name: str, check: str) -> None:
     config = replace(PAPERS[name], widths=(16, 16), blocks=(1, 1), embedding=16, steps=4)
     everything = {**ALWAYS, **TRAINED} | {k: c for cs in BY_CAPABILITY.values() for k, c in cs.items()}

@@ -141,9 +141,9 @@ def test_samples_follow_the_law_of_the_mixture(name: str, grid) -> None:
 @pytest.mark.parametrize("name", RANDOM)
 def test_stochastic_solvers_keep_the_variance_of_a_gaussian(name: str) -> None:
     # With 200 steps; ancestral sampling of few steps is known to lose a little.
-    x = torch.randn(20_000, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    x = torch.randn(6_000, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     drawn = solve(name, gaussian, x, evaluations=200)
-    assert float(drawn.std()) == pytest.approx(S, rel=0.03)
+    assert float(drawn.std()) == pytest.approx(S, rel=0.04)
     assert abs(float(torch.corrcoef(torch.stack([drawn, x]))[0, 1])) < 0.2  # the first noise is mostly forgotten
 
 
@@ -156,14 +156,14 @@ def test_steady_solvers_ignore_the_seed(name: str) -> None:
 
 @pytest.mark.parametrize("name", RANDOM)
 def test_the_same_noise_at_every_step_count(name: str) -> None:
-    x = mixture.noise(300)
-    fine = solve(name, mixture.velocity, x, evaluations=400, seed=3)
+    x = mixture.noise(200)
+    fine = solve(name, mixture.velocity, x, evaluations=200, seed=3)
     again, coarse, other = (
-        solve(name, mixture.velocity, x, evaluations=n, seed=seed) for n, seed in ((400, 3), (200, 3), (200, 4))
+        solve(name, mixture.velocity, x, evaluations=n, seed=seed) for n, seed in ((200, 3), (100, 3), (100, 4))
     )
     assert torch.equal(fine, again)
     near, far = ((fine - b).square().mean().sqrt() for b in (coarse, other))
-    assert near < far / 6
+    assert near < far / 5
 
 
 def test_ancestral_steps_have_the_posterior_of_ddpm() -> None:

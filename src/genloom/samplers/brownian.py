@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 LEAST = 1e-5  # times below it count as this one: noise there is far below any data's resolution
-DEPTH = 16  # halvings of [0, 1] before a last bridge within an interval
+DEPTH = 14  # halvings of [0, 1] before a last bridge within an interval
 
 
 class BrownianTree:
@@ -26,7 +26,7 @@ class BrownianTree:
 
     def __init__(self, like: Tensor, seed: int) -> None:
         self.like, self.seed = like, seed
-        self._known: dict[tuple[int, int], Tensor] = {}
+        self._way: dict[tuple[int, int], Tensor] = {}  # the values met on the way to the last time: the next is near it
         self._last: tuple[float, Tensor] = (1.0, torch.zeros_like(like))  # where the last step ended
 
     def __call__(self, t: float, s: float) -> Tensor:
@@ -40,34 +40,25 @@ class BrownianTree:
         if t >= 1:
             return torch.zeros_like(self.like)
         t = max(t, LEAST)
+        known, self._way = self._way, {}
         upper, lower = 1.0, LEAST  # the clock runs from the noise (upper) to the data (lower)
-        first, last = torch.zeros_like(self.like), self._node(0, 0)
+        first, last = torch.zeros_like(self.like), known.get((0, 0))
+        if last is None:
+            last = math.sqrt(_clock(LEAST)) * self._normal(0, 0)
+        self._way[0, 0] = last
         place = 0
         for depth in range(1, DEPTH + 1):
             middle = (upper + lower) / 2
             place *= 2
-            between = self._between(depth, place, middle, (upper, first), (lower, last))
+            between = known.get((depth, place))
+            if between is None:
+                between = self._bridge(self._normal(depth, place), middle, (upper, first), (lower, last))
+            self._way[depth, place] = between
             if t > middle:
                 lower, last = middle, between
             else:
                 upper, first, place = middle, between, place + 1
         return self._bridge(self._normal(DEPTH + 1, place), t, (upper, first), (lower, last))
-
-    def _node(self, depth: int, place: int) -> Tensor:
-        if (depth, place) not in self._known:
-            self._known[depth, place] = math.sqrt(_clock(LEAST)) * self._normal(depth, place)
-        return self._known[depth, place]
-
-    def _between(
-        self, depth: int, place: int, t: float, first: tuple[float, Tensor], last: tuple[float, Tensor]
-    ) -> Tensor:
-        key = (depth, place)
-        if key in self._known:
-            return self._known[key]
-        value = self._bridge(self._normal(depth, place), t, first, last)
-        if depth <= 8:  # few enough to keep; the finer ones are made again when they are asked for again
-            self._known[key] = value
-        return value
 
     def _bridge(self, normal: Tensor, t: float, first: tuple[float, Tensor], last: tuple[float, Tensor]) -> Tensor:
         """W at t, given W at the two times around it."""
