@@ -73,6 +73,15 @@ def read_file(path: Path, wanted: set[str], map_from: int) -> dict[str, InFile]:
         raise _broken(path, error) from None
 
 
+def dimensions(path: Path) -> int | None:
+    """How many dimensions a .npy file's array has; None for other files, and where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return len(_header(file)[0]) if path.suffix.lower() == ".npy" else None
+    except (OSError, ValueError):
+        return None
+
+
 def find(held: Mapping[str, InFile], names: tuple[str, ...]) -> InFile | None:
     """The first of these names that there is."""
     return next((held[n] for n in names if n in held), None)

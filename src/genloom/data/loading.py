@@ -6,15 +6,21 @@ import os
 from pathlib import Path
 from typing import Any
 
+from genloom.data.arrayfile import dimensions
 from genloom.data.arrays import load_array_file
+from genloom.data.clips import ENDINGS as CLIPS
+from genloom.data.clips import is_clips, load_clip_array, load_clips
 from genloom.data.dataset import Card, Dataset, ImageSplit
 from genloom.data.folder import ENDINGS as PICTURES
 from genloom.data.folder import load_folder
 from genloom.data.foreign import is_foreign, load_foreign
 from genloom.data.foreign_store import is_kept, load_kept
-from genloom.data.listing import of_files, scan
+from genloom.data.listing import Listing, of_files, scan
 from genloom.data.options import DataOptions
 from genloom.data.sets.registry import ENTRIES, cards, load_set
+from genloom.data.signals import SignalSplit
+from genloom.data.sounds import ENDINGS as SOUNDS
+from genloom.data.sounds import load_sounds
 from genloom.data.tables import ENDINGS as TABLES
 from genloom.data.tables import load_table
 from genloom.data.texts import ENDINGS as TEXTS
@@ -56,22 +62,43 @@ def _load_path(path: Path, options: DataOptions) -> Dataset:
     if path.is_dir():
         if is_kept(path):
             return load_kept(path, options)
-        held = scan(path, PICTURES | TEXTS | ARRAYS)
+        held = scan(path, PICTURES | TEXTS | ARRAYS | SOUNDS | CLIPS)
+        if (signals := _signals(path, held, options)) is not None:
+            return signals
         pictures, texts = held.only(PICTURES), text_files(held)
         if not len(pictures) and not len(texts):
             arrays = [path / name for name in held.only(ARRAYS).names]
-            hint = f"name the array itself: {arrays[0]}" if arrays else "give a folder of pictures or of text files"
+            kinds = "give a folder of pictures, of sounds or of text files"
+            hint = f"name the array itself: {arrays[0]}" if arrays else kinds
             raise BadData(f"{path} holds no pictures and no text files: {hint}")
-        if 2 * len(pictures) >= len(texts):  # pictures often come with a text file each, and a list of them
+        most = 2 * len(pictures) >= len(texts)  # pictures often come with a text file each, and a list of them
+        if {"image": len(pictures) > 0, "text": not len(texts)}.get(options.read, most):
             return load_folder(path, options, pictures)
         return load_texts(path, texts, options)
     if ending in (".npy", ".npz"):
-        return load_array_file(path, options)
+        moving = options.read == "video" or (options.read == "auto" and dimensions(path) == 5)
+        return load_clip_array(path, options) if moving else load_array_file(path, options)
+    if ending in SOUNDS | {".mp4"}:
+        what = "recording" if ending in SOUNDS else "clip"
+        raise BadData(f"{path} is one {what}, and a model needs several: give a folder of them")
     if ending in PICTURES:
         raise BadData(f"{path} is one picture, and a model needs several: give a folder of pictures")
     if ending in TABLES and options.read != "text":
         return load_table(path, options)
     return load_texts(path, of_files([path]), options)
+
+
+def _signals(path: Path, held: Listing, options: DataOptions) -> Dataset | None:
+    """Sounds or clips, where they are what a folder holds most of, or what is asked for."""
+    sounds, clips, pictures = held.only(SOUNDS), held.only(CLIPS), held.only(PICTURES)
+    if options.read == "audio" or (options.read == "auto" and len(sounds) > max(len(pictures), len(clips))):
+        return load_sounds(path, options, sounds)
+    films = held.only(frozenset((".mp4",)))
+    if options.read == "video" or (
+        options.read == "auto" and (len(films) > len(pictures) or (len(clips) == len(pictures) and is_clips(clips)))
+    ):
+        return load_clips(path, options, clips)
+    return None
 
 
 def _missing(source: str, path: Path) -> NotFound:
@@ -120,7 +147,7 @@ def describe(dataset: Dataset) -> dict[str, Any]:
         "digest": dataset.digest,
         "notes": list(dataset.notes),
     }
-    if isinstance(dataset.train, ImageSplit) and dataset.train.labels is not None:
+    if isinstance(dataset.train, ImageSplit | SignalSplit) and dataset.train.labels is not None:
         counts = dataset.train.labels.bincount(minlength=len(dataset.spec["label"].classes)).tolist()
         out["train_classes"] = dict(zip(dataset.spec["label"].classes, counts, strict=True))
     return out

@@ -20,12 +20,17 @@ class DataOptions:
     tokenizer: "char", "byte" or "bpe"; vocabulary: tokens a BPE learns; context: tokens a text item holds.
     limit: use only the first N training items; None uses all.
     validation: "own" keeps a share of the training items aside; "test" trains on those too and watches the test items.
-    read: what a .csv or .tsv file is: "table" (a row an item) or "text"; "auto" takes tables for what they are.
+    read: what files are: of a .csv or .tsv "table" (a row an item) or "text"; of a folder with several kinds "image",
+        "audio", "video" or "text"; of an array "image" or "video"; "auto" goes by what there is.
     target: a table's column of classes that is told to the model as a condition instead of being generated.
     captions: whether captions are given to the model as a condition; of a folder they stand in a captions.jsonl or .csv
         (a file and a text in each row) or in a .txt file beside each picture.
     drop_parts: how likely each part of a training caption behind its first comma is left out, each time anew.
     hold_out: words that no training caption may hold together, such as "green heart; blue circle"; such items test.
+    seconds: how long sounds are, cut or followed by silence; None takes what nine of ten recordings need, up to 2.
+    rate: samples a second of sounds; None takes what most recordings have, up to 16000.
+    audio: what a model of sound makes: "mel", log-mel spectrograms that are then turned into sound, or "waveform".
+    frames: how many frames clips have; None keeps what all share (up to 32), or else takes 16.
     strict: refuse a data set with unreadable files instead of skipping them by name.
     split: a split file (`genloom data split`) that says which items train, validate and test; None takes the data's
         own, if it has one.
@@ -43,11 +48,15 @@ class DataOptions:
     context: int = 256
     limit: int | None = None
     validation: Literal["own", "test"] = "own"
-    read: Literal["auto", "table", "text"] = "auto"
+    read: Literal["auto", "image", "audio", "video", "table", "text"] = "auto"
     target: str | None = None
     captions: bool = False
     drop_parts: float = 0.0
     hold_out: str = ""
+    seconds: float | None = None
+    rate: int | None = None
+    audio: Literal["mel", "waveform"] = "mel"
+    frames: int | None = None
     strict: bool = False
     split: str | None = None
     fold: int | None = None

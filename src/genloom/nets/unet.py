@@ -24,6 +24,8 @@ from torch import Tensor, nn
 from genloom.nets.condition import Cond
 from genloom.nets.listen import CrossAttention, over_places
 
+Factor = int | tuple[int, ...]
+"""The same for every side, or one for each."""
 CONV = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 CONV_TRANSPOSE = {1: nn.ConvTranspose1d, 2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
 
@@ -47,31 +49,40 @@ def zero(layer: nn.Module) -> nn.Module:
     return layer
 
 
-def fold(x: Tensor, factor: int) -> Tensor:
-    """(B, C, *S) to (B, C factor^d, *S/factor): neighbouring pixels become channels. Undone by `unfold`."""
-    if x.dim() == 4:
+def each_side(factor: Factor, dims: int) -> tuple[int, ...]:
+    """A factor for each of the spatial dimensions."""
+    return (factor,) * dims if isinstance(factor, int) else factor
+
+
+def fold(x: Tensor, factor: Factor) -> Tensor:
+    """(B, C, *S) to (B, C product(factors), *S/factors): neighbouring pixels become channels. Undone by `unfold`."""
+    if x.dim() == 4 and isinstance(factor, int):
         return F.pixel_unshuffle(x, factor)
     b, c, *space = x.shape
-    d = len(space)
-    x = x.reshape(b, c, *(n for size in space for n in (size // factor, factor)))
+    d, factors = len(space), each_side(factor, len(space))
+    coarse = [size // f for size, f in zip(space, factors, strict=True)]
+    x = x.reshape(b, c, *(n for pair in zip(coarse, factors, strict=True) for n in pair))
     inner, outer = [3 + 2 * i for i in range(d)], [2 + 2 * i for i in range(d)]
-    return x.permute(0, 1, *inner, *outer).reshape(b, c * factor**d, *(size // factor for size in space))
+    return x.permute(0, 1, *inner, *outer).reshape(b, c * math.prod(factors), *coarse)
 
 
-def unfold(x: Tensor, factor: int) -> Tensor:
+def unfold(x: Tensor, factor: Factor) -> Tensor:
     """The inverse of `fold`."""
-    if x.dim() == 4:
+    if x.dim() == 4 and isinstance(factor, int):
         return F.pixel_shuffle(x, factor)
     b, c, *space = x.shape
-    d = len(space)
-    x = x.reshape(b, c // factor**d, *[factor] * d, *space)
+    d, factors = len(space), each_side(factor, len(space))
+    channels = c // math.prod(factors)
+    x = x.reshape(b, channels, *factors, *space)
     order = [n for i in range(d) for n in (2 + d + i, 2 + i)]
-    return x.permute(0, 1, *order).reshape(b, c // factor**d, *(size * factor for size in space))
+    fine = [size * f for size, f in zip(space, factors, strict=True)]
+    return x.permute(0, 1, *order).reshape(b, channels, *fine)
 
 
-def pad(x: Tensor, multiple: int) -> Tensor:
-    """x with zeros behind, until every side is a multiple of `multiple`. Undone by `cut`."""
-    return F.pad(x, [n for size in reversed(x.shape[2:]) for n in (0, -size % multiple)])
+def pad(x: Tensor, multiple: Factor) -> Tensor:
+    """x with zeros behind, until every side is a multiple of its own. Undone by `cut`."""
+    sides = zip(reversed(x.shape[2:]), reversed(each_side(multiple, x.dim() - 2)), strict=True)
+    return F.pad(x, [n for size, of in sides for n in (0, -size % of)])
 
 
 def cut(x: Tensor, space: tuple[int, ...]) -> Tensor:
@@ -138,8 +149,9 @@ class UNet(nn.Module):
     channels: C; dims: 1 for sound, 2 for images, 3 for video; widths: channels of each level, from fine to coarse,
     multiples of 32 run fastest; blocks: residual blocks of each level on the way down, and again on the way up (the
     coarsest level has them once); attention: levels (0 is the finest) that attend; stem: pixels folded into channels
-    along each side; embedding: width of the time and condition vectors; planes: channels of `told.planes`; tokens:
-    width of `told.tokens`, to which the attending levels (or the coarsest, where none attends) listen, 0 for none.
+    along each side (one number, or one a side); embedding: width of the time and condition vectors; planes: channels of
+    `told.planes`; tokens: width of `told.tokens`, to which the attending levels (or the coarsest, where none attends)
+    listen, 0 for none.
     `stride` is the factor that every side is padded to; the padding is cut off again.
     """
 
@@ -150,7 +162,7 @@ class UNet(nn.Module):
         widths: tuple[int, ...],
         blocks: tuple[int, ...],
         attention: tuple[int, ...] = (),
-        stem: int = 2,
+        stem: Factor = 2,
         embedding: int = 128,
         dims: int = 2,
         planes: int = 0,
@@ -159,7 +171,8 @@ class UNet(nn.Module):
         super().__init__()
         self.stem, self.stride = stem, self.stride_of(widths, stem)
         self.time = TimeEmbedding(embedding)
-        self.enter = CONV[dims]((channels + planes) * stem**dims, widths[0], 3, padding=1)
+        folded = math.prod(each_side(stem, dims))
+        self.enter = CONV[dims]((channels + planes) * folded, widths[0], 3, padding=1)
         levels = range(len(widths))
 
         def stage(level: int) -> nn.ModuleList:
@@ -174,12 +187,13 @@ class UNet(nn.Module):
         self.up = nn.ModuleList(CONV_TRANSPOSE[dims](widths[i + 1], widths[i], 2, stride=2) for i in levels[:-1])
         self.decoder = nn.ModuleList(stage(i) for i in levels[:-1])
         self.norm = ChannelNorm(widths[0])
-        self.leave = zero(CONV[dims](widths[0], channels * stem**dims, 3, padding=1))
+        self.leave = zero(CONV[dims](widths[0], channels * folded, 3, padding=1))
 
     @staticmethod
-    def stride_of(widths: tuple[int, ...], stem: int) -> int:
+    def stride_of(widths: tuple[int, ...], stem: Factor) -> Factor:
         """The factor that every side is padded to."""
-        return int(stem * 2 ** (len(widths) - 1))
+        coarsest = 2 ** (len(widths) - 1)
+        return stem * coarsest if isinstance(stem, int) else tuple(s * coarsest for s in stem)
 
     @staticmethod
     def _through(stage: nn.Module, x: Tensor, e_BD: Tensor) -> Tensor:

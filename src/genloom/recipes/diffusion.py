@@ -11,15 +11,15 @@ from genloom.recipes.ranges import Choice, Linear, Log
 from genloom.recipes.registry import Recipe, recipe
 
 SIZES = {
-    "nano": FlowConfig(),
-    "small": FlowConfig(widths=(64, 128, 128), blocks=(1, 2, 2), attention=(2,)),
-    "base": FlowConfig(widths=(128, 256, 256), blocks=(2, 2, 3), attention=(1, 2), embedding=256),
+    "nano": FlowConfig(stem=0),
+    "small": FlowConfig(stem=0, widths=(64, 128, 128), blocks=(1, 2, 2), attention=(2,)),
+    "base": FlowConfig(stem=0, widths=(128, 256, 256), blocks=(2, 2, 3), attention=(1, 2), embedding=256),
 }
 
 
 @recipe(
     "flow",
-    "flow matching: images from noise in a dozen steps, by class where there are labels",
+    "flow matching: images, sounds, clips and rows from noise in a dozen steps, by class where there are labels",
     sizes=("nano", "small", "base"),
     smoke={
         "config.widths": (32, 32),
@@ -72,8 +72,8 @@ TOLD = {
         "train.batch": 16,
         "data.source": "mnist",
         "data.size": "16",
-        "data.limit": 400,
         "data.hold_out": "",
+        "data.limit": 400,
     },
     ranges={
         "config.optimizer.lr": Log(3e-4, 1e-2),

