@@ -13,7 +13,8 @@ import torch
 
 import genloom
 from genloom.cli.main import main
-from genloom.errors import BadData, BadValue
+from genloom.errors import BadData, BadValue, Storage
+from genloom.report.numbers import number
 
 Measure = Callable[..., dict[str, Any]]
 
@@ -129,6 +130,44 @@ def test_texts_of_any_tool(measure: Measure, tmp_path: Path) -> None:
     assert verdicts["recited"]["worst"][0][1] in text
 
 
+def test_a_page_with_pictures_is_left_beside_what_was_measured(at_home: Path, tmp_path: Path) -> None:
+    run = genloom.evaluate("pictures", n=60)
+    page = (at_home / "runs" / "pictures" / "evaluation.html").read_text()
+    assert str(run.to_json()["page"]).endswith("evaluation.html")
+    assert page.count("<img") == 3, "samples, held-out items, the closest pairs"
+    for said in ("Samples", "Real, held out", "nearest to one training item", "95% interval", "Real items",
+                 "fd|features:digits@", "genloom evaluate runs/pictures --n 60"):  # fmt: skip
+        assert said in page
+    assert "http://" not in page.replace("http://www.w3.org", ""), "it asks the network for nothing"
+    assert f"<b>{number(run['fd'])}</b>" in page
+    draw = np.random.default_rng(0)
+    path = tmp_path / "mine.npy"
+    np.save(path, draw.integers(0, 255, (60, 8, 8), dtype=np.uint8))
+    shown = genloom.evaluate(path, data="digits")
+    assert shown.page == str(tmp_path / "mine-evaluation.html")
+    assert (tmp_path / "mine-evaluation.html").read_text().count("<img") == 3
+    assert genloom.evaluate(path, data="digits", page=False).page == ""
+    genloom.evaluate("words", n=4)
+    text = (at_home / "runs" / "words" / "evaluation.html").read_text()
+    assert "perplexity per token" in text
+    assert "Real, held out" in text
+    assert "stand in the training text" in text
+
+
+def test_a_place_that_cannot_be_written_gets_no_page_and_no_error(
+    at_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from genloom.report import evaluation
+
+    def refuses(page: Any, path: Any) -> Path:
+        raise Storage("the disk is full")
+
+    monkeypatch.setattr(evaluation, "write_evaluation", refuses)
+    path = tmp_path / "mine.npy"
+    np.save(path, np.random.default_rng(0).integers(0, 255, (60, 8, 8), dtype=np.uint8))
+    assert genloom.evaluate(path, data="digits").page == ""
+
+
 def test_texts_beside_their_references(measure: Measure, tmp_path: Path) -> None:
     pytest.importorskip("sacrebleu")
     path = tmp_path / "pairs.jsonl"
@@ -138,6 +177,7 @@ def test_texts_beside_their_references(measure: Measure, tmp_path: Path) -> None
     assert list(told["values"]) == ["bleu", "chrf", "rouge1", "rouge2", "rougel"]
     assert told["values"]["rouge1"] == pytest.approx(5 / 6)
     assert told["results"][0]["protocol"]["sacrebleu"].startswith("nrefs:1|")
+    assert "reference: the cat sat on mat 0" in (tmp_path / "pairs-evaluation.html").read_text()
     (tmp_path / "data.txt").write_text("the cat sat on the mat and the dog sat on the log\n" * 200)
     both = measure(path, "--data", tmp_path / "data.txt", "--data.context", "16")["values"]
     assert {"bleu", "distinct_1", "recited"} <= set(both)

@@ -31,7 +31,7 @@ def figures(run: Run, plan: Plan) -> Mapping[str, Any]:
     same = all(known.get(k) == v for k, v in wanted.items()) and known.get("repeats", 1) == plan.repeats
     if same and known.get("results"):
         return known
-    result = evaluate(run, n=plan.n, seed=plan.evaluation_seed, repeats=plan.repeats)
+    result = evaluate(run, n=plan.n, seed=plan.evaluation_seed, repeats=plan.repeats, page=False)
     return json.loads(json.dumps(finite(result.to_json())))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
 
@@ -85,6 +85,7 @@ def evaluate(
     samples: Tensor | None = None,
     copies: bool = True,
     path_length: bool = False,
+    keep: Callable[[Tensor | list[str]], None] | None = None,
 ) -> Evaluation:
     """Measures `model` against the held-out (test) items of `dataset`, always in fp32.
 
@@ -92,8 +93,9 @@ def evaluate(
     cached; options: of sampling; repeats: disjoint sets of n samples, from three on the Frechet distance gets a
     t-interval; likelihood_items: held-out items for the likelihood (None: all); samples: floats or bytes (n, C, H, W)
     already drawn, instead of drawing; copies: whether to look for copies of training items; of models of text 100
-    texts are drawn for that; path_length: also the perceptual path length. Raises BadValue for n < 2 and for a path
-    length without a latent space, BadData where nothing can be measured and for samples that are not finite.
+    texts are drawn for that; path_length: also the perceptual path length; keep: is given the measured samples. Raises
+    BadValue for n < 2 and for a path length without a latent space, BadData where nothing can be measured and for
+    samples that are not finite.
     """
     if n < 2 or repeats < 1:
         raise BadValue(f"expected at least 2 samples and 1 repeat, got n = {n} and {repeats}: raise -n")
@@ -114,6 +116,8 @@ def evaluate(
         device = next((p.device for p in model.parameters()), torch.device("cpu"))
         sets = repeats if samples is None and item.modality == "image" else 1
         found = _measured(given, dataset, extractor, device, sets, seed, copies)
+    if keep is not None and given is not None:
+        keep(given)
     results, seconds = list(found.results) if found else [], {**seconds, **(found.seconds if found else {})}
     words = dataset.tokenizer
     if (

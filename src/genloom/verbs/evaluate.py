@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genloom.errors import BadData, BadValue, Storage
+from genloom.verbs.evaluation_page import page_of, write_page
 from genloom.verbs.places import check_count
 from genloom.verbs.results import Table, aligned, cell, finite, html_table
 from genloom.verbs.sample import AnyRun, open_run, sampling
@@ -37,12 +38,13 @@ _BESIDE = (
 @dataclass(frozen=True)
 class Evaluated:
     """The figures of one run, or of samples. run: where they are; made: how the samples were made; evaluation: as
-    `genloom.metrics.evaluate` gives them; kind: "run" or "samples"."""
+    `genloom.metrics.evaluate` gives them; kind: "run" or "samples"; page: where it is shown with pictures."""
 
     run: str
     made: Mapping[str, Any]
     evaluation: Evaluation
     kind: str = "run"
+    page: str = ""
 
     def __getitem__(self, key: str) -> float:
         """One figure by its key: result["fd"]."""
@@ -50,7 +52,8 @@ class Evaluated:
 
     def to_json(self) -> dict[str, Any]:
         """Everything, as RUN/evaluation.json holds it."""
-        return {self.kind: self.run, **self.made, **self.evaluation.to_json()}
+        page = {"page": self.page} if self.page else {}
+        return {self.kind: self.run, **self.made, **page, **self.evaluation.to_json()}
 
     def rows(self) -> list[tuple[Any, ...]]:
         """(name, value, interval, what real items score, n, which way is better) of every figure."""
@@ -69,7 +72,8 @@ class Evaluated:
     def notes(self) -> list[str]:
         """What a reader must know."""
         seconds = ", ".join(f"{k} {v:.1f} s" for k, v in self.evaluation.seconds.items())
-        return [*self.evaluation.notes, f"{self.run} on {self.evaluation.data}: {seconds}"]
+        page = [f"{self.page} shows it with pictures"] if self.page else []
+        return [*self.evaluation.notes, f"{self.run} on {self.evaluation.data}: {seconds}", *page]
 
     def __str__(self) -> str:
         return "\n".join([aligned(self._columns, self.rows()), *self.notes()])
@@ -118,9 +122,11 @@ def evaluate(
     extractor: str = OWN,
     path_length: bool = False,
     overrides: Mapping[str, Any] | None = None,
+    page: bool = True,
 ) -> Evaluated | Table:
     """Figures of n samples (5,000) against held-out data (texts: of n held-out windows); also written to
-    RUN/evaluation.json.
+    RUN/evaluation.json, and with pictures to RUN/evaluation.html (of samples: SAMPLES-evaluation.html) unless `page` is
+    False.
 
     Images: Frechet distance, precision and recall, shares of classes and more in the features of a small extractor
     trained on the data set, beside what training items reach, and whether training items were copied. Wherever the
@@ -152,18 +158,18 @@ def evaluate(
             raise BadValue(
                 f"{run}: with --data it is samples, which --seed, -n and --extractor alone concern; leave the rest out"
             )
-        return _of_samples(run, n, seed, data, overrides or {}, against, extractor)
+        return _of_samples(run, n, seed, data, overrides or {}, against, extractor, page)
     if overrides:
         raise BadValue(f"--data.{next(iter(overrides))} goes with --data; a run is measured on its own data")
     if isinstance(run, str | Path) and Path(run).suffix == ".jsonl" and Path(run).is_file():
-        return _of_pairs(Path(run), n, seed, against)
+        return _of_pairs(Path(run), n, seed, against, page)
     if against is not None:
         from genloom.verbs.against import runs_apart
 
         if path_length:
             raise BadValue("--path-length goes with one run; leave out --against")
         return runs_apart(run, against, n or SAMPLES, seed, raw, sampling(**choices), runs, extractor)
-    return _of_run(run, n or SAMPLES, seed, raw, given, runs, samples, repeats, extractor, path_length)
+    return _of_run(run, n or SAMPLES, seed, raw, given, runs, samples, repeats, extractor, path_length, page)
 
 
 def _of_run(
@@ -177,6 +183,7 @@ def _of_run(
     repeats: int,
     extractor: str,
     path_length: bool,
+    page: bool,
 ) -> Evaluated:
     import torch
 
@@ -190,6 +197,7 @@ def _of_run(
     text = modality == "text"
     net = images_in(extractor, modality, dataset, loaded.device)
     generator = torch.Generator(loaded.device).manual_seed(seed)
+    drawn: list[Any] = []
     found = measure(
         loaded.model,
         dataset,
@@ -201,11 +209,19 @@ def _of_run(
         likelihood_items=n if text else min(n, 2_000),
         extractor=net,
         path_length=path_length,
+        keep=drawn.append,
     )
     made: dict[str, Any] = {"step": loaded.step, "asked": n, "seed": seed, "raw": raw}
     made |= {"repeats": repeats} if repeats != 1 else {}
     made |= {"asked_extractor": extractor} if extractor != OWN else {}
     result = Evaluated(str(loaded.run.path), {**made, **choices}, found)
+    if page:
+        place = loaded.run.path / Path(file_of(extractor)).with_suffix(".html")
+        flags = {"n": n, "seed": seed, "raw": raw, "extractor": extractor, **choices}
+        command = _command([str(loaded.run.path)], flags)
+        shown = write_page(place, f"{loaded.run.name} on {dataset.name}", finite(result.to_json()), command, dataset,
+                           next(iter(drawn), None))  # fmt: skip
+        result = replace(result, page=shown)
     with contextlib.suppress(Storage):  # a run on a read-only disk can be evaluated, only not remembered
         loaded.run.write(file_of(extractor), finite(result.to_json()))
     return result
@@ -229,8 +245,9 @@ def images_in(extractor: str, modality: str, dataset: Dataset, device: Any = "cp
 
 
 def _of_samples(
-    path: Any, n: int | None, seed: int, data: Any, overrides: Mapping[str, Any], against: Any, extractor: str
-) -> Evaluated | Table:
+    path: Any, n: int | None, seed: int, data: Any, overrides: Mapping[str, Any], against: Any, extractor: str,
+    page: bool,
+) -> Evaluated | Table:  # fmt: skip
     from genloom import data as sets
     from genloom.data.foreign import source_of
     from genloom.data.samples import load_samples, references_in
@@ -249,13 +266,35 @@ def _of_samples(
         others = load_samples(Path(against).expanduser(), item, dataset.options, n, notes)
         return samples_apart((str(path), items), (str(against), others), dataset, seed, notes, net)
     found = evaluate_samples(items, dataset, seed=seed, extractor=net)
-    if (references := references_in(Path(path).expanduser(), n)) is not None and isinstance(items, list):
+    references = references_in(Path(path).expanduser(), n)
+    if references is not None and isinstance(items, list):
         found = replace(found, results=(*found.results, *of_pairs(items, references, seed=seed)))
     told = tuple(dict.fromkeys((*notes, *found.notes)))
-    return Evaluated(str(path), {"asked": n, "seed": seed}, replace(found, notes=told), "samples")
+    result = Evaluated(str(path), {"asked": n, "seed": seed}, replace(found, notes=told), "samples")
+    if not page:
+        return result
+    here = Path(path).expanduser()
+    source = data if isinstance(data, str | Path) else dataset.name
+    shaped = {f"data.{k.removeprefix('data.')}": v for k, v in overrides.items()}
+    flags = {"data": source, "n": n, "seed": seed, "extractor": extractor, **shaped}
+    shown = write_page(page_of(here), f"{here.name} against {dataset.name}", finite(result.to_json()),
+                       _command([str(path)], flags), dataset, items, references)  # fmt: skip
+    return replace(result, page=shown)
 
 
-def _of_pairs(path: Path, n: int | None, seed: int, against: Any) -> Evaluated:
+def _command(words: list[str], flags: Mapping[str, Any]) -> str:
+    """The command that measures this again, with the flags that are not as usual."""
+    import shlex
+
+    usual = {"seed": 0, "raw": False, "extractor": OWN}
+    found = ["genloom", "evaluate", *words]
+    for name, value in flags.items():
+        if value is not None and value != usual.get(name):
+            found += [f"--{name.replace('_', '-')}", *([] if value is True else [str(value)])]
+    return shlex.join(found)
+
+
+def _of_pairs(path: Path, n: int | None, seed: int, against: Any, page: bool) -> Evaluated:
     """Texts beside their references, which needs no data set. Raises BadValue where there are none."""
     import hashlib
 
@@ -274,4 +313,9 @@ def _of_pairs(path: Path, n: int | None, seed: int, against: Any) -> Evaluated:
         replace(r, protocol={**r.protocol, "data": digest[:12]}) for r in of_pairs(texts, references, seed=seed)
     )
     found = Evaluation("its references", digest, len(texts), results)
-    return Evaluated(str(path), {"asked": n, "seed": seed}, found, "samples")
+    result = Evaluated(str(path), {"asked": n, "seed": seed}, found, "samples")
+    if not page:
+        return result
+    shown = write_page(page_of(path), f"{path.name} beside its references", finite(result.to_json()),
+                       _command([str(path)], {"n": n, "seed": seed}), None, texts, references)  # fmt: skip
+    return replace(result, page=shown)

@@ -114,7 +114,7 @@ def _figures(loaded: Loaded, dataset: Dataset | None, n: int | None, seed: int) 
         return {}
     asked = min(n or MEASURED, dataset.train.items)
     # through JSON, so that the first report and those made from the file are the same
-    return json.loads(json.dumps(evaluate(loaded, n=asked, seed=seed).to_json(), default=str))
+    return json.loads(json.dumps(evaluate(loaded, n=asked, seed=seed, page=False).to_json(), default=str))
 
 
 def _pictures(loaded: Loaded, dataset: Dataset | None, name: str, seed: int) -> dict[str, Any]:
