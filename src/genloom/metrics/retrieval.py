@@ -2,8 +2,8 @@
 
 For each caption one sample is drawn, and the scorer (`scorer.py`) compares it with that caption and with others of the
 data set. The figure is the share of samples whose own caption comes first: 1 of 100 is chance, and what real pictures
-of the same captions get is as good as this scorer can tell. Three sets of captions: those of training items (with new
-noise), held-out ones, and pairs of words that never met in training, among all pairs of those words.
+of the same captions get is as good as this scorer can tell. Captions of training items (with new noise) and held-out
+ones have a figure each; so have pairs of words that never met in training, among all pairs of those words.
 """
 
 from __future__ import annotations
@@ -38,6 +38,9 @@ class CaptionedSet(DatasetLike, Protocol):
     """A data set with captions: its options and the words."""
 
     @property
+    def validation(self) -> SplitLike: ...
+
+    @property
     def options(self) -> DataOptions: ...
 
 
@@ -70,47 +73,48 @@ def retrieval(
         rivals = _rivals(len(ids), min(CANDIDATES, len(ids)), generator.initial_seed())
         made = _draw(model, dataset, ids, generator, options)
         found, ceiling = (_first(judge, x, ids[rivals]) for x in (made, real))
-        results.append(_result(key, title, judge, found, ceiling, rivals.shape[1]))
-    return results + _pairs(model, dataset, words, generator, options, judge)
+        results.append(_result(key, title, judge.identity, found, ceiling, rivals.shape[1]))
+    return results + _pairs(model, dataset, words, generator, options)
 
 
 def _pairs(
-    model: Model,
-    dataset: CaptionedSet,
-    words: WordTokenizer,
-    generator: torch.Generator,
-    options: Sampling,
-    judge: Scorer,
+    model: Model, dataset: CaptionedSet, words: WordTokenizer, generator: torch.Generator, options: Sampling
 ) -> list[Result]:
-    """R-precision of the held-out groups of words among all groups of the same words."""
-    groups = parse_held_out(dataset.options.hold_out)
+    """Whether samples of the held-out groups of words show them: by the nearest real picture, of all parts of the data,
+    that shows any combination of the same words. A scorer cannot judge what it has not seen together either."""
     every = crossings(dataset.options)
-    groups = tuple(g for g in groups if g in every)
-    if len(every) < 3 or not groups:
+    groups = [g for g in parse_held_out(dataset.options.hold_out) if g in every]
+    if not groups:
+        return []
+    parts = [_showing(split, every, words) for split in (dataset.train, dataset.validation, dataset.test)]
+    real, shown = torch.cat([x for x, _ in parts]).flatten(1), torch.cat([y for _, y in parts])
+    known = set(shown.tolist())
+    own = torch.tensor([i for i, g in enumerate(every) if g in groups and i in known])
+    if len(known) < 3 or not len(own):
         return []
     name = caption_of(dataset.spec)
     assert name is not None
-    length = dataset.spec[name].shape[0]
-    candidates = torch.stack([words.row(" ".join(g), length) for g in every])
-    own = torch.tensor([every.index(g) for g in groups])
-
-    def ranked(x: Tensor, own_B: Tensor) -> Tensor:
-        others = torch.arange(len(every)).expand(len(own_B), -1)
-        order = torch.where(others == 0, own_B[:, None], torch.where(others <= own_B[:, None], others - 1, others))
-        return _first(judge, x, candidates[order])
-
+    (length,) = dataset.spec[name].shape
     asked = own.repeat(EACH)
-    found = ranked(_draw(model, dataset, candidates[asked], generator, options), asked)
-    rows, labels = [], []
-    texts = _texts(dataset.test, words)
-    for i, text in enumerate(texts):
-        fitting = [g for g in groups if meets(text, [g])]
+    ids = torch.stack([words.row(" ".join(every[i]), length) for i in asked.tolist()])
+    made = _draw(model, dataset, ids, generator, options).flatten(1)
+    found = shown[torch.cdist(made, real).argmin(1)] == asked
+    among = torch.cdist(real, real).fill_diagonal_(torch.inf)
+    right = (shown[among.argmin(1)] == shown)[torch.isin(shown, own)]
+    title = "pairs of words never seen together"
+    return [_result("retrieval_pairs", title, "the nearest real picture, by pixels", found, right, len(known))]
+
+
+def _showing(split: SplitLike, every: list[tuple[str, ...]], words: WordTokenizer) -> tuple[Tensor, Tensor]:
+    """The real pictures (n, C, H, W) whose caption's first part holds just one of the groups, and which one (n,)."""
+    rows, which = [], []
+    for i, text in enumerate(_texts(split, words)):
+        fitting = [k for k, g in enumerate(every) if meets(text.split(",")[0], [g])]
         if len(fitting) == 1:
             rows.append(i)
-            labels.append(every.index(fitting[0]))
-    real = dataset.test.batch(torch.tensor(rows, dtype=torch.int64))[_item(dataset)]
-    ceiling = ranked(real, torch.tensor(labels)) if rows else None
-    return [_result("retrieval_pairs", "pairs of words never seen together", judge, found, ceiling, len(every))]
+            which.append(fitting[0])
+    batch = split.batch(torch.tensor(rows, dtype=torch.int64))
+    return batch[next(k for k, f in split.spec.items() if f.role == "item")], torch.tensor(which, dtype=torch.int64)
 
 
 def _item(dataset: DatasetLike) -> str:
@@ -188,14 +192,14 @@ def _first(judge: Scorer, x: Tensor, candidates_BRL: Tensor) -> Tensor:
     return torch.cat(right)
 
 
-def _result(key: str, title: str, judge: Scorer, found: Tensor, real: Tensor | None, candidates: int) -> Result:
+def _result(key: str, title: str, judge: str, found: Tensor, real: Tensor, candidates: int) -> Result:
     count, n = int(found.sum()), len(found)
     protocol = {
-        "judge": judge.identity,
+        "judge": judge,
         "candidates": candidates,
         "chance": 1 / candidates,
-        "floor": None if real is None or not len(real) else float(real.double().mean()),
-        "n_real": 0 if real is None else len(real),
+        "floor": float(real.double().mean()) if len(real) else None,
+        "n_real": len(real),
         "interval": "Clopper-Pearson, 95%, over samples",
     }
     name = f"R-precision of {title} (chance {1 / candidates:.2g})"

@@ -33,6 +33,27 @@ def fake_images(n: int = 96, shape: tuple[int, int, int] = (1, 16, 16), classes:
     return image_dataset("fake", options, images.to(torch.uint8), labels if classes else None, names, rows, CARD, [])
 
 
+COLOURS = {"red": (230, 30, 30), "green": (30, 200, 30), "blue": (40, 60, 230), "white": (235, 235, 235)}
+
+
+def fake_captioned(n: int = 96, side: int = 16, hold_out: str = "", drop_parts: float = 0.0, seed: int = 0) -> Dataset:
+    """n pictures (3, side, side) of a bar on black with captions: "red wide bar, left", in four colours, two shapes and
+    two places, in turn. A third of the items each go to validation and test."""
+    g = torch.Generator().manual_seed(seed)
+    images = torch.randint(0, 16, (n, 3, side, side), generator=g)
+    captions = []
+    for i in range(n):
+        colour, shape, place = list(COLOURS)[i % 4], ("wide", "tall")[i // 4 % 2], ("left", "right")[i // 8 % 2]
+        height, width = (side // 5, side // 2) if shape == "wide" else (side * 3 // 4, side // 6)
+        top, left = side // 8, side // 16 if place == "left" else side // 2
+        images[i, :, top : top + height, left : left + width] = torch.tensor(COLOURS[colour])[:, None, None]
+        captions.append(f"{colour} {shape} bar, {place}")
+    third = n // 3
+    rows = (torch.arange(2 * third, n), torch.arange(third), torch.arange(third, 2 * third))
+    options = DataOptions(source="fake", captions=True, labels=False, hold_out=hold_out, drop_parts=drop_parts)
+    return image_dataset("fake", options, images.to(torch.uint8), None, (), rows, CARD, [], captions=captions)
+
+
 def fake_text(context: int = 16, repeats: int = 40) -> Dataset:
     """Characters of a sentence that repeats itself, in windows of `context`."""
     sentence = "the quick brown fox jumps over the lazy dog and the dog sleeps on. "
