@@ -95,7 +95,7 @@ def test_sampling_is_decoding_the_prior() -> None:
 def test_steps_asked_are_calls_made() -> None:
     model, calls, told = build().eval(), [], []
     model.net.register_forward_hook(lambda m, i, o: calls.append(len(o)))
-    for options, rows in [(Sampling(steps=5), 4), (Sampling(steps=5, guidance=1.0), 2)]:
+    for options, rows in [(Sampling(steps=5, guidance=1.5), 4), (Sampling(steps=5), 2)]:
         calls.clear()
         model.sample(2, options=options, generator=torch.Generator(), callback=told.append)
         assert calls == [rows] * 5

@@ -117,7 +117,7 @@ class FlowConfig:
     solver: str = "adams"
     grid: Literal["path", "karras"] = "path"
     shift: float = 1.2
-    guidance: float = 1.75
+    guidance: float = 1.0
     optimizer: Optimizer = OPTIMIZER
 
 
