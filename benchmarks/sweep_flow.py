@@ -3,9 +3,9 @@
     python benchmarks/sweep_flow.py [--steps 2100] [--n 2000] [--only NAME ...]
 
 A variant changes one thing of recipe `flow`: the network, the optimizer, the batch, the training times. Seconds of a
-training step are measured for all variants in turn (the least of several rounds, one thread), and each trains for as
-many steps as take the time of `--steps` steps of the recipe as it is: so a busy machine changes the waiting, not the
-result. Frechet distance of n samples without guidance, 12 evaluations, against the test split. One seed: differences
+training step are measured for all variants in turn (processor time of one thread, the least of several rounds), and each
+trains for as many steps as take the time of `--steps` steps of the recipe as it is: so a busy machine changes the
+waiting, not the result. Frechet distance of n samples without guidance, 12 evaluations, against the test split. One seed: differences
 below a fifth mean nothing. Every finished variant is kept in results/sweep_flow.json, and not trained again.
 """
 
@@ -74,9 +74,9 @@ def seconds_a_step(games: dict[str, Game], rounds: int = 12) -> dict[str, float]
     least = dict.fromkeys(games, float("inf"))
     for i in range(rounds):
         for name, one in games.items():
-            started = time.perf_counter()
+            started = time.process_time()
             one.step(Moment(i, i / 1000))
-            least[name] = min(least[name], time.perf_counter() - started)
+            least[name] = min(least[name], time.process_time() - started)
     return least
 
 
