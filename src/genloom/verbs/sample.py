@@ -5,20 +5,22 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from genloom.errors import BadValue, unknown
 from genloom.modalities.registry import modality
+from genloom.verbs.guiding import avoided_class, guided
 from genloom.verbs.places import check_count, check_out
+from genloom.verbs.prompts import ALONE, EACH, SEPARATOR, caption_field, gathered, ids_of, sheet
 from genloom.verbs.results import Picture, Texts
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from genloom.core import DataSpec, Field, Sampling
+    from genloom.core import Batch, DataSpec, Field, Sampling
     from genloom.engine.load import Loaded
     from genloom.runs import Run
 
@@ -88,9 +90,17 @@ def class_indices(spec: DataSpec, label: str | int) -> list[int]:
 
 
 def draw(
-    loaded: Loaded, n: int, *, seed: int, options: Sampling, label: str | int | None = None, prompt: str | None = None
+    loaded: Loaded,
+    n: int,
+    *,
+    seed: int,
+    options: Sampling,
+    label: str | int | None = None,
+    prompt: str | None = None,
+    told: Batch | None = None,
 ) -> Tensor:
-    """n new items (n, ...) in the item field's range, drawn in chunks from one stream."""
+    """n new items (n, ...) in the item field's range, drawn in chunks from one stream. told: values of condition
+    fields, one row each that holds for all items."""
     import torch
 
     from genloom.core import CanSample, the_class
@@ -100,7 +110,7 @@ def draw(
     if not isinstance(model, CanSample):
         raise BadValue(f"{loaded.run.path}: a model of type {type(model).__name__} does not sample")
     name, kind = preview.item_field(spec)
-    condition: dict[str, Tensor] = {}
+    condition: dict[str, Tensor] = {k: v.expand(n, *v.shape[1:]) for k, v in (told or {}).items()}
     if label is not None:
         indices, labelled = class_indices(spec, label), the_class(spec)
         assert labelled is not None  # class_indices has refused otherwise
@@ -119,16 +129,17 @@ def listens(loaded: Loaded, name: str) -> bool:
     """Whether the model's samples depend on the class field `name`: one item, the same draws, the first two classes."""
     import torch
 
+    from genloom.core import Sampling
     from genloom.engine import preview
 
     if len(loaded.spec[name].classes) < 2:
         return True
-    items = []
+    items, quick = [], Sampling(steps=2)  # a difference shows after two steps as after a thousand
     for index in (0, 1):
         generator = torch.Generator(loaded.device).manual_seed(0)
         condition = {name: torch.tensor([index], device=loaded.device)}
         with preview.resting(loaded.model):
-            items.append(preview.sample(loaded.model, 1, generator, condition))  # type: ignore[arg-type]
+            items.append(preview.sample(loaded.model, 1, generator, condition, quick))  # type: ignore[arg-type]
     return any(not torch.equal(items[0][k], items[1][k]) for k in items[0])
 
 
@@ -152,12 +163,17 @@ def sample(
     seed: int = 0,
     raw: bool = False,
     out: str | Path | None = None,
-    prompt: str | None = None,
+    prompt: str | Sequence[str] | None = None,
     label: str | int | None = None,
     *,
+    negative: str | None = None,
+    prompts: str | Path | None = None,
     steps: int | None = None,
     solver: str | None = None,
+    eta: float | None = None,
     guidance: float | None = None,
+    interval: str | tuple[float, float] | None = None,
+    partner: AnyRun = None,
     temperature: float | None = None,
     top_k: int | None = None,
     top_p: float | None = None,
@@ -170,6 +186,9 @@ def sample(
     out: for images a .png (one grid) or a .npy (uint8 (n, h, w) or (n, h, w, 3)); for sounds a .wav (in a row),
     for clips a .gif or .mp4, for both a .png or .npy too; for texts a .txt or a .jsonl; for any a folder of single
     items. None: all but texts go to RUN/samples/. raw: the trained weights, not their average.
+    prompt: the text to continue; for models that are told captions what to draw, or several of that, each of which gets
+    n items from the same noise; prompts: a file of them, one a line; negative: what guidance is to lead away from,
+    words or a class; interval: times at which it guides, "0.2:0.8"; partner: a worse run to lead away from instead.
     Raises BadValue for what does not fit the run's modality, before any work.
     """
     from genloom.engine import preview
@@ -178,6 +197,7 @@ def sample(
     options = sampling(
         steps=steps,
         solver=solver,
+        eta=eta,
         guidance=guidance,
         temperature=temperature,
         top_k=top_k,
@@ -190,20 +210,51 @@ def sample(
     place, written = None if out is None else check_out(out, kind), modality(kind).written
     if written and options.length is None:
         options = replace(options, length=LENGTH)
-    n = n or modality(kind).count
+    texts = [] if written else gathered(prompt, prompts)
+    if written and (negative is not None or prompts is not None or not isinstance(prompt, str | None)):
+        raise BadValue(f"{loaded.run.path}: models of texts continue one prompt; give one, and no --negative")
+    if written and SEPARATOR in (prompt or ""):
+        raise BadValue("--prompt is given twice, with different values: models of texts continue one prompt")
+    n = n or (modality(kind).count if not texts else ALONE if len(texts) == 1 else EACH)
     chosen = {k: v for k, v in vars(options).items() if v != getattr(type(options)(), k)}
+    options = guided(loaded, options, interval, partner, runs)
+    chosen |= {k: v for k, v in (("interval", interval), ("partner", _named(partner))) if v is not None}
     data = {"run": str(loaded.run.path), "n": n, "seed": seed, "raw": raw, **chosen}
-    data |= {k: v for k, v in (("label", label), ("prompt", prompt)) if v is not None}
+    said = prompt if written else texts[0] if len(texts) == 1 else texts or None
+    data |= {k: v for k, v in (("label", label), ("prompt", said), ("negative", negative)) if v is not None}
     if place is None and not written:
         ending = modality(kind).writes[0]
-        place = check_out(loaded.run.samples / f"{_file_name(n, seed, raw, chosen, label)}{ending}", kind)
+        words = {k: v for k, v in (("prompt", "-".join(texts)[:60]), ("not", negative)) if v}
+        place = check_out(loaded.run.samples / f"{_file_name(n, seed, raw, {**chosen, **words}, label)}{ending}", kind)
+    notes: list[str] = []
+    told: list[Batch] = [{}]
+    if texts or negative is not None:
+        found = caption_field(loaded)
+        if negative is not None:
+            if options.guidance == 1.0:
+                raise BadValue("--negative needs guidance, and --guidance 1 is none: leave one of them out")
+            if found:
+                options = replace(options, negative={found[0]: ids_of(loaded, [negative], "--negative", notes)})
+            else:
+                options = avoided_class(loaded, options, negative)
+        if texts:
+            ids = ids_of(loaded, texts, "--prompt", notes)
+            told = [{found[0]: row[None]} for row in ids] if found else told
     started = time.perf_counter()
-    items = draw(loaded, n, seed=seed, options=options, label=label, prompt=prompt)
+    said_to = prompt if isinstance(prompt, str) and written else None
+    drawn = [draw(loaded, n, seed=seed, options=options, label=label, prompt=said_to, told=one) for one in told]
     data["seconds"] = round(time.perf_counter() - started, 3)
     if written:
-        return _texts(loaded, items, place, data)
+        return _texts(loaded, drawn[0], place, data)
     assert place is not None
-    return picture(items, loaded.spec[name], place, data, exact=out is not None, out=out)
+    if len(texts) > 1:
+        return sheet(list(zip(texts, drawn, strict=True)), loaded.spec[name], place, data, notes, out)
+    made = picture(drawn[0], loaded.spec[name], place, data, exact=out is not None, out=out)
+    return replace(made, notes=(*notes, *made.notes))
+
+
+def _named(run: AnyRun) -> str | None:
+    return None if run is None else Path(str(getattr(run, "path", run))).name
 
 
 def _file_name(n: int, seed: int, raw: bool, chosen: Mapping[str, Any], label: object) -> str:
@@ -228,7 +279,9 @@ def picture(
     out: str | Path | None = None,
     columns: int | None = None,
 ) -> Picture:
-    """Writes items (n, *field.shape) to `place`; the run, seed and choices go into the file where it has room."""
+    """Writes items (n, *field.shape) to `place`; the run, seed and choices go into the file where it has room. Says how
+    many hold what is no number."""
+    from genloom.metrics.drawing import not_finite
     from genloom.modalities import image
 
     codec = modality(field.modality).codec
@@ -237,7 +290,14 @@ def picture(
     codec.save(items, field, target, columns=columns, metadata=metadata)
     shown = items[: 16 * (columns or 16)]
     sheet = image.png(codec.picture(shown, field, columns), metadata)
-    return Picture(place, codec.array(items, field), sheet, data, clips=codec.clips(items[:CLIPS], field))
+    bad = not_finite(items)
+    notes: tuple[str, ...] = ()
+    if bad:
+        data = {**data, "not_finite": bad}
+        notes = (f"{bad:,} of {len(items):,} items hold NaN or infinity, and are shown black there: choose an earlier "
+                 "checkpoint, or train anew at a lower rate",)  # fmt: skip
+    array = codec.array(items, field)
+    return Picture(place, array, sheet, data, notes, clips=codec.clips(items[:CLIPS], field))
 
 
 def _texts(loaded: Loaded, items: Tensor, place: Path | None, data: Mapping[str, Any]) -> Texts:
