@@ -13,7 +13,9 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import sys
 import tempfile
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
@@ -32,6 +34,8 @@ MOST = 60_000
 """Items of a split whose features are computed: as many as the largest of the usual sets of small pictures have."""
 STEP = 256
 """Items of which features are computed at once in networks that may be slow."""
+LONG = 20.0
+"""Seconds of computing from which on a line says beforehand how long it will take."""
 
 
 class DatasetLike(Protocol):
@@ -127,9 +131,15 @@ def _foreign(net: Extractor, dataset: DatasetLike, part: str, rows: Tensor, cach
         with contextlib.suppress(OSError, SafetensorError, ValueError, KeyError):
             held = _read(path)[0]["features"]
     parts, count, written = [held] if len(held) else [], len(held), len(held)
-    for index in rows[count:].split(STEP):
+    began = time.perf_counter()
+    for i, index in enumerate(rows[count:].split(STEP)):
         parts.append(embed(net, [split.batch(index)[key]]))
         count += len(index)
+        left = (time.perf_counter() - began) * (len(rows) - count) / (len(index) or 1)
+        if i == 0 and left > LONG:
+            often = "this once" if cached else "every time"
+            more = f"{len(rows) - count:,} more {part} items in {net.identity}"
+            sys.stderr.write(f"features of {more}: about {left:.0f} s, {often}\n")
         if cached and (count == len(rows) or count > 1.5 * max(written, STEP)):
             _write(path, {"features": torch.cat(parts)}, {})
             written = count
