@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from genloom.metrics.base import Result
+from genloom.metrics.base import Result, spread
 from genloom.metrics.ngrams import beside, grams
 
 CITATION = (
@@ -53,15 +53,19 @@ def jackknifed(texts: Sequence[Sequence[str]], n: int) -> tuple[float, tuple[flo
 def distinct_results(
     texts: Sequence[Sequence[str]], held_out: Sequence[Sequence[str]], unit: str = "word"
 ) -> list[Result]:
-    """Distinct-1 to 4 of as many texts as there are held-out ones, each beside theirs."""
+    """Distinct-1 to 4 of as many texts as there are held-out ones, each beside theirs.
+
+    Of more stretches than texts those are taken that are spread over all: neighbours speak of one thing.
+    """
     m = min(len(texts), len(held_out))
+    beside_them = [held_out[i] for i in spread(len(held_out), m).tolist()]
     results = []
     for n in ORDERS:
         value, interval = jackknifed(texts[:m], n)
         protocol = {
             "unit": unit,
             "interval": "jackknife over texts, 95%",
-            **beside(distinct_n(held_out[:m], n), m),
+            **beside(distinct_n(beside_them, n), m),
         }
         results.append(Result(f"distinct_{n}", f"distinct-{n} ({unit}s)", value, interval, m, protocol, CITATION))
     return results

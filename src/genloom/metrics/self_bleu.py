@@ -57,7 +57,7 @@ def self_bleu_result(texts: Sequence[str], held_out: Sequence[str], *, seed: int
     interval = None
     if k >= 3:
         half = float(student.ppf(0.975, k - 1)) * float(np.std(means, ddof=1)) / k**0.5
-        interval = (value - half, value + half)
+        interval = (max(0.0, value - half), min(100.0, value + half))
     floor = self_bleu(held_out, seed=seed, unit=unit) if len(held_out) >= GROUP else None
     metric = _metric(unit)
     metric.sentence_score("a", ["a"])  # a signature wants to have seen references
