@@ -16,6 +16,7 @@ from genloom.objectives.predictions import from_velocity
 from genloom.recipes import denoising
 from genloom.recipes.diffusion import flow
 from genloom.recipes.registry import _entries
+from genloom.samplers.guidance import clipped
 from genloom.testing import fake_images, make_case
 from genloom.testing.check import ALWAYS, BY_CAPABILITY, TRAINED
 
@@ -273,6 +274,17 @@ def test_ways_of_guiding() -> None:
         v(partner=build((1, 9, 9)))
     with pytest.raises(BadValue, match="told conditions"):
         build(labels=False).field(n, {}, Sampling(negative=zero))
+
+
+def test_clipping_keeps_estimates_of_the_data_in_their_range() -> None:
+    def wild(x: torch.Tensor, t: float) -> torch.Tensor:
+        return x - 5.0  # whose estimate of the data is x - t (x - 5)
+
+    x = torch.full((2, 3), 0.5)
+    for t in (0.9, 0.01):
+        assert torch.allclose(x - t * clipped(wild)(x, t), (x - t * wild(x, t)).clamp(-1, 1), atol=1e-6)
+    assert torch.equal(clipped(wild)(x, 0.0), wild(x, 0.0))
+    assert PAPERS["ddpm"].clip
 
 
 def test_noise_of_stochastic_sampling_comes_from_the_generator() -> None:

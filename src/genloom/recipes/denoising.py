@@ -58,6 +58,7 @@ def ddpm(size: str = "nano") -> Recipe:
         times="discrete",
         weight="prediction",
         solver="ddpm",
+        clip=True,
         steps=1000,
     )
     return _recipe(config, size)

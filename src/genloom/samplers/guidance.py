@@ -31,3 +31,16 @@ def within(guided: Velocity, plain: Velocity, interval: tuple[float, float]) -> 
 def autoguided(model: Velocity, worse: Velocity, strength: float) -> Velocity:
     """The model's velocity, led away from that of a worse model of the same data."""
     return lambda x, t: extrapolate(model(x, t), worse(x, t), strength)
+
+
+def clipped(model: Velocity, low: float = -1.0, high: float = 1.0) -> Velocity:
+    """The velocity whose estimate of the data, x - t v, is cut to the data's range, as the code of Ho et al. 2020 does.
+
+    A network that predicts eps errs by its error / (1 - t) in the data: without this, few steps can run away.
+    """
+
+    def velocity(x: Tensor, t: float) -> Tensor:
+        v = model(x, t)
+        return (x - (x - t * v).clamp(low, high)) / t if t > 0 else v
+
+    return velocity

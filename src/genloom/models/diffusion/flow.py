@@ -50,7 +50,7 @@ from genloom.objectives.diffusion import discrete, interpolate, match, stratify,
 from genloom.objectives.paths import Path, ends, knots, seen, straight_time
 from genloom.objectives.predictions import Prediction, Weight, error_weight, to_velocity, usable
 from genloom.samplers.base import Velocity, karras_grid, table_grid, time_grid
-from genloom.samplers.guidance import ALWAYS, autoguided, extrapolate, within
+from genloom.samplers.guidance import ALWAYS, autoguided, clipped, extrapolate, within
 from genloom.samplers.likelihood import density_change, normal_log_density, rising_grid, signs
 from genloom.samplers.solvers import check_solver, sample_adams, solve
 
@@ -90,6 +90,7 @@ class FlowConfig:
     steps: network evaluations of sampling; solver: "adams", "ddim", "ddpm", "dpmpp", "heun", "unipc" and others.
     grid: times of sampling: "path" (even on the training path) or "karras" (sigma from 80 to 0.002 by rho = 7).
     shift: density of the sampling times of the straight path: above 1 near the noise, below 1 near the data.
+    clip: cut estimates of the data to their range while sampling, as DDPM does.
     guidance: strength of classifier-free guidance where there are labels; 1 is none.
     optimizer: how the network learns.
     """
@@ -117,6 +118,7 @@ class FlowConfig:
     solver: str = "adams"
     grid: Literal["path", "karras"] = "path"
     shift: float = 1.2
+    clip: bool = False
     guidance: float = 1.0
     optimizer: Optimizer = OPTIMIZER
 
@@ -136,6 +138,7 @@ class Flow(Model, CanSample, CanDecode, CanEncode, HasLikelihood):
         "condition": "the item's own, where there is one",
     }
     Config = FlowConfig
+    iterative = True
     citation = """@inproceedings{lipman2023flow,
   title = {Flow Matching for Generative Modeling},
   author = {Lipman, Yaron and Chen, Ricky T. Q. and Ben-Hamu, Heli and Nickel, Maximilian and Le, Matt},
@@ -337,6 +340,7 @@ class Flow(Model, CanSample, CanDecode, CanEncode, HasLikelihood):
         c = self.config
         steps = c.steps if options.steps is None else options.steps
         field = self.field(len(noise), condition, options)
+        field = clipped(field) if c.clip and math.isfinite(self.high) else field
         state = noise  # where the solver stands: what a viewer sees turn from noise into an item
 
         def velocity(x: Tensor, t: float) -> Tensor:
