@@ -103,19 +103,22 @@ def _figure(loaded: Loaded, dataset: Dataset, plan: Plan, last: bool) -> float:
     from genloom.metrics.drawing import NotFinite, draw
     from genloom.metrics.figures import frechet_alone
     from genloom.metrics.likelihood import likelihood
+    from genloom.metrics.pictured import pictured_set
     from genloom.metrics.store import extractor_for
 
     name, modality = item_field(dataset.spec)
     generator = torch.Generator(loaded.device).manual_seed(plan.evaluation_seed)
     if plan.key == "fd":
-        net = extractor_for(dataset, device=loaded.device)
+        shown = pictured_set(dataset)
+        net = extractor_for(shown, device=loaded.device)
         try:
-            images = draw(loaded.model, name, plan.curve_n, generator)
+            with loaded.drawing():
+                images = draw(loaded.model, name, plan.curve_n, generator, field=dataset.spec[name])
         except NotFinite:
             if last:
                 raise
             return math.nan
-        return frechet_alone(net, dataset, net.features(images))
+        return frechet_alone(net, shown, net.features(images))
     tokenizer = dataset.tokenizer if modality == "text" else None
     found = likelihood(loaded.model, dataset.test, dataset.spec[name], generator=generator, limit=plan.curve_n,
                        tokenizer=tokenizer, text_key=name)  # fmt: skip

@@ -46,7 +46,10 @@ class Sampling:
 
 
 class CanSample(ABC):
-    """Draws new items."""
+    """Draws new items. `iterative`: by many evaluations of a network, each of which mends what the last one left: these
+    may run in the reduced precision that training ran in."""
+
+    iterative: ClassVar[bool] = False
 
     @abstractmethod
     def sample(

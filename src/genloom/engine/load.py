@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import torch
 from safetensors.torch import load_file
 
-from genloom.core import DataSpec, Model, spec_from_json
+from genloom.core import CanSample, DataSpec, Model, spec_from_json
 from genloom.engine import checkpoint
 from genloom.engine.ema import post_hoc_weights
 from genloom.engine.given import partners
 from genloom.engine.moments import Kept, weights
+from genloom.engine.precision import Plan, arithmetic, arrange, processor
 from genloom.engine.repair import repaired, repairs_of
 from genloom.engine.train import Settings, device_of, settings_of
 from genloom.errors import BadValue, Damaged
@@ -22,7 +25,8 @@ from genloom.runs import Run, read_json
 
 @dataclass(frozen=True)
 class Loaded:
-    """model: in evaluation mode, on `device`; tokenizer: of text models; step: the checkpoint's."""
+    """model: in evaluation mode, on `device`; tokenizer: of text models; step: the checkpoint's;
+    plan: how samples are drawn."""
 
     run: Run
     model: Model
@@ -31,6 +35,24 @@ class Loaded:
     settings: Settings
     device: torch.device
     step: int
+    plan: Plan = Plan()
+
+    @contextmanager
+    def drawing(self) -> Iterator[None]:
+        """The arithmetic in which samples are drawn: the run's own where the model is iterative and this is the
+        processor it was chosen on, else fp32."""
+        with arithmetic(self.plan, self.device):
+            yield
+
+
+def _drawing(run: Run, model: Model, device: torch.device) -> Plan:
+    """How samples are drawn here. Forward passes alone are fastest in bf16 wherever training gained by any bf16."""
+    known = run.environment
+    chosen = known.get("plan") or {}
+    same = known.get("processor") == processor() and chosen.get("dtype", "fp32") != "fp32"
+    if not (same and isinstance(model, CanSample) and model.iterative):
+        return Plan()
+    return Plan("bf16", channels_last=bool(chosen.get("channels_last")), reason="as it was trained")
 
 
 def load(
@@ -69,7 +91,9 @@ def load(
     tokenizer = tokenizer_from_json(read_json(tokenizer_file)) if tokenizer_file.exists() else None
     device = device_of(settings.train)
     model.to(device).eval().requires_grad_(False)
-    return Loaded(run, model, spec, tokenizer, settings, device, step)
+    plan = _drawing(run, model, device)
+    arrange(model, plan)
+    return Loaded(run, model, spec, tokenizer, settings, device, step, plan)
 
 
 def post_hoc(run: Run, step: int, sigma_rel: float) -> dict[str, torch.Tensor]:

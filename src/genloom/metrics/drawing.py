@@ -10,6 +10,8 @@ from torch import Tensor
 from genloom.core import CanSample, Field, Model, Sampling
 from genloom.errors import BadData
 from genloom.metrics.likelihood import Decodes
+from genloom.metrics.pictured import as_pictures, seen
+from genloom.modalities import modality
 from genloom.modalities.image import to_bytes
 
 CHUNK = 256
@@ -22,9 +24,17 @@ class NotFinite(BadData):
 
 @torch.no_grad()
 def draw(
-    model: Model, key: str, n: int, generator: torch.Generator, options: Sampling = Sampling(), batch: int = CHUNK
+    model: Model,
+    key: str,
+    n: int,
+    generator: torch.Generator,
+    options: Sampling = Sampling(),
+    batch: int = CHUNK,
+    field: Field | None = None,
 ) -> Tensor:
-    """n samples as the bytes a person would get, (n, C, H, W) uint8 on the CPU, drawn in chunks. Raises NotFinite."""
+    """n samples as the bytes a person would get, (n, C, H, W) uint8 on the CPU, drawn in chunks. Raises NotFinite.
+
+    field: of sounds and clips, which become the pictures they are compared by."""
     if not isinstance(model, CanSample):
         raise BadData(f"{type(model).__name__} cannot draw samples")
     training = model.training
@@ -35,7 +45,7 @@ def draw(
         for size in sizes:
             made = model.sample(size, options=options, generator=generator)[key]
             bad += not_finite(made)
-            parts.append(to_bytes(made).cpu())
+            parts.append(to_bytes(made).cpu() if field is None else as_pictures(made, field))
     finally:
         model.train(training)
     if bad:
@@ -44,6 +54,22 @@ def draw(
             "choose an earlier checkpoint, or train anew at a lower rate"
         )
     return torch.cat(parts)
+
+
+@torch.no_grad()
+def draw_floats(
+    model: Model, key: str, n: int, generator: torch.Generator, options: Sampling = Sampling(), batch: int = CHUNK
+) -> Tensor:
+    """n samples as the model makes them, on the CPU, drawn in chunks."""
+    if not isinstance(model, CanSample):
+        raise BadData(f"{type(model).__name__} cannot draw samples")
+    training = model.training
+    model.eval()
+    try:
+        sizes = [min(batch, n - start) for start in range(0, n, batch)]
+        return torch.cat([model.sample(m, options=options, generator=generator)[key].float().cpu() for m in sizes])
+    finally:
+        model.train(training)
 
 
 def not_finite(items: Tensor) -> int:
@@ -74,6 +100,19 @@ def write(
     finally:
         model.train(training)
     return [tokenizer.decode(row.tolist()) for row in ids]
+
+
+def checked_items(items: Tensor, field: Field, notes: list[str]) -> Tensor:
+    """Samples of the field as the bytes (n, C, H, W) they are compared by. Raises BadData as `checked_images` does."""
+    if field.modality == "image" or not seen(field):
+        return checked_images(items, field, notes)
+    if tuple(items.shape[1:]) != field.shape:
+        raise BadData(f"expected samples (n, {', '.join(map(str, field.shape))}), got {tuple(items.shape)}: fit them")
+    if bad := not_finite(items):
+        raise BadData(f"{bad} of {len(items)} samples hold NaN or infinity: leave them out or mend the model")
+    measured = modality(field.modality).codec.measured(field)
+    assert measured is not None
+    return checked_images(as_pictures(items, field), measured, notes)
 
 
 def checked_images(images: Tensor, field: Field, notes: list[str]) -> Tensor:

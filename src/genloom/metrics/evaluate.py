@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
 
@@ -14,7 +15,7 @@ from genloom import __version__
 from genloom.core import CanSample, Field, HasLikelihood, Model, Sampling
 from genloom.errors import BadData, BadValue
 from genloom.metrics.base import Result
-from genloom.metrics.drawing import CHUNK, checked_images
+from genloom.metrics.drawing import CHUNK, checked_items, draw_floats
 from genloom.metrics.drawing import draw as draw
 from genloom.metrics.drawing import write as write
 from genloom.metrics.features import Extractor
@@ -24,12 +25,15 @@ from genloom.metrics.likelihood import Decodes, likelihood
 from genloom.metrics.lpips import load_lpips
 from genloom.metrics.originality import Originality, originality
 from genloom.metrics.pairwise import pairwise_result
+from genloom.metrics.pictured import pictured_set, seen
 from genloom.metrics.recitation import Recitation, recitation
 from genloom.metrics.recited import beside
 from genloom.metrics.retrieval import MOST, CaptionedSet, retrieval
+from genloom.metrics.rows import of_rows
 from genloom.metrics.store import DatasetLike, extractor_for
 from genloom.metrics.texts import of_texts
 from genloom.metrics.weights import here
+from genloom.modalities import modality
 from genloom.modalities.image import to_bytes
 from genloom.modalities.words import WordTokenizer
 
@@ -86,6 +90,7 @@ def evaluate(
     copies: bool = True,
     path_length: bool = False,
     keep: Callable[[Tensor | list[str]], None] | None = None,
+    drawing: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> Evaluation:
     """Measures `model` against the held-out (test) items of `dataset`, always in fp32.
 
@@ -93,7 +98,8 @@ def evaluate(
     cached; options: of sampling; repeats: disjoint sets of n samples, from three on the Frechet distance gets a
     t-interval; likelihood_items: held-out items for the likelihood (None: all); samples: floats or bytes (n, C, H, W)
     already drawn, instead of drawing; copies: whether to look for copies of training items; of models of text 100
-    texts are drawn for that; path_length: also the perceptual path length; keep: is given the measured samples. Raises
+    texts are drawn for that; path_length: also the perceptual path length; keep: is given the measured samples;
+    drawing: the arithmetic in which samples are drawn. Raises
     BadValue for n < 2 and for a path length without a latent space, BadData where nothing can be measured and for
     samples that are not finite.
     """
@@ -104,21 +110,33 @@ def evaluate(
     seconds: dict[str, float] = {}
     notes: list[str] = []
     found: Evaluation | None = None
-    given: Tensor | list[str] | None = None if samples is None else checked_images(samples, item, notes)
+    rows: Tensor | None = None  # of tables, which have no pictures
+    given: Tensor | list[str] | None = None if samples is None else checked_items(samples, item, notes)
     if samples is None and isinstance(model, CanSample):
         started = time.perf_counter()
-        if item.modality == "image":
-            given = torch.cat([draw(model, key, n, generator, options, batch) for _ in range(repeats)])
+        if seen(item):
+            with drawing():
+                given = torch.cat([draw(model, key, n, generator, options, batch, item) for _ in range(repeats)])
+        elif item.modality == "table":
+            with drawing():
+                rows = draw_floats(model, key, n, generator, options, batch)
         elif item.modality == "text" and copies and dataset.tokenizer is not None:
             given = write(model, key, item, dataset.tokenizer, generator, options)
         seconds["sampling"] = time.perf_counter() - started
-    if given is not None and item.modality in ("image", "text"):
+    if given is not None:
         device = next((p.device for p in model.parameters()), torch.device("cpu"))
-        sets = repeats if samples is None and item.modality == "image" else 1
-        found = _measured(given, dataset, extractor, device, sets, seed, copies)
+        sets = repeats if samples is None and seen(item) else 1
+        found = _measured(given, pictured_set(dataset), extractor, device, sets, seed, copies)
+        found = replace(found, data=dataset.name)
     if keep is not None and given is not None:
         keep(given)
     results, seconds = list(found.results) if found else [], {**seconds, **(found.seconds if found else {})}
+    if rows is not None:
+        started = time.perf_counter()
+        found = Evaluation(dataset.name, dataset.digest, n, ())
+        told = of_rows(rows, item, dataset.train, dataset.test, seed)
+        results += [_signed(r, dataset, seed, item) for r in told]
+        seconds["columns"] = time.perf_counter() - started
     words = dataset.tokenizer
     if (
         samples is None
@@ -132,7 +150,13 @@ def evaluate(
         generator.set_state(kept)
         results += [_signed(r, dataset, seed, item) for r in told]
         seconds["retrieval"] = time.perf_counter() - started
-    if isinstance(model, HasLikelihood):
+    if seen(item) and item.modality != "image":
+        named = modality(item.modality)
+        notes.append(
+            f"{named.plural} are compared by their {named.codec.seen_as}; a likelihood of them is not given: it would "
+            "count the numbers of a format"
+        )
+    elif isinstance(model, HasLikelihood):
         started = time.perf_counter()
         probable = likelihood(
             model,
@@ -173,17 +197,19 @@ def evaluate_samples(
     """
     item = next(f for f in dataset.spec.values() if f.role == "item")
     kind = "image" if isinstance(items, Tensor) else "text"
-    if kind != item.modality:
-        raise BadData(f"the samples are {kind}s and {dataset.name} holds {item.modality}s: give samples of its kind")
+    if (kind == "text") != (item.modality == "text"):
+        held = modality(item.modality).plural
+        raise BadData(f"the samples are {kind}s and {dataset.name} holds {held}: give samples of its kind")
     if len(items) < 2:
         raise BadValue(f"expected at least 2 samples, got {len(items)}: give more")
     order = torch.randperm(len(items), generator=torch.Generator().manual_seed(seed))
     notes: list[str] = []
     if isinstance(items, Tensor):
-        shuffled: Tensor | list[str] = checked_images(items, item, notes)[order]
+        shuffled: Tensor | list[str] = checked_items(items, item, notes)[order]
     else:
         shuffled = [items[i] for i in order.tolist()]
-    found = _measured(shuffled, dataset, extractor, torch.device(device), 1, seed, copies)
+    found = _measured(shuffled, pictured_set(dataset), extractor, torch.device(device), 1, seed, copies)
+    found = replace(found, data=dataset.name)
     pairs = found.memorisation.get("pairs")
     if pairs is not None:  # by the place in what was given, not in the shuffled order
         told = {**found.memorisation, "pairs": [(int(order[i]), j, score) for i, j, score in pairs]}

@@ -40,6 +40,7 @@ def runs_apart(
 
     from genloom.engine.preview import item_field
     from genloom.metrics.evaluate import draw, evaluate_samples, write
+    from genloom.metrics.pictured import pictured_set, seen
 
     both = [open_run(run, runs, raw) for run in (first, second)]
     sets = [data_of(loaded) for loaded in both]
@@ -60,13 +61,15 @@ def runs_apart(
         items: list[Tensor | list[str]] = []
         for loaded in both:
             generator = torch.Generator(loaded.device).manual_seed(seed)
-            if modality == "image":
-                items.append(draw(loaded.model, name, n, generator, options))
+            if seen(dataset.spec[name]):
+                with loaded.drawing():
+                    items.append(draw(loaded.model, name, n, generator, options, field=dataset.spec[name]))
             elif dataset.tokenizer is not None:
                 items.append(write(loaded.model, name, dataset.spec[name], dataset.tokenizer, generator, options))
-        if modality == "image":
-            found = [*_images(items, dataset, notes, net), *found]
-        evaluations = [evaluate_samples(part, dataset, seed=seed, extractor=net) for part in items]
+        shown = pictured_set(dataset)
+        if seen(dataset.spec[name]):
+            found = [*_images(items, shown, notes, net), *found]
+        evaluations = [evaluate_samples(part, shown, seed=seed, extractor=net) for part in items]
         side_by_side(evaluations)
     if not found:
         raise BadData(
@@ -140,9 +143,9 @@ def _likelihoods(both: Sequence[Loaded], dataset: Dataset, limit: int, seed: int
 
     models = [loaded.model for loaded in both]
     kinds = {m.kind if isinstance(m, HasLikelihood) else "" for m in models}
-    if len(kinds) > 1 or "" in kinds:
-        return []
     name, modality = item_field(dataset.spec)
+    if len(kinds) > 1 or "" in kinds or modality not in ("image", "text"):
+        return []
     index = windows(dataset.test, limit)
     values = [
         nlls(loaded.model, dataset.test, index, generator=torch.Generator(loaded.device).manual_seed(seed))

@@ -210,6 +210,7 @@ def _of_run(
         extractor=net,
         path_length=path_length,
         keep=drawn.append,
+        drawing=loaded.drawing,
     )
     made: dict[str, Any] = {"step": loaded.step, "asked": n, "seed": seed, "raw": raw}
     made |= {"repeats": repeats} if repeats != 1 else {}
