@@ -116,7 +116,7 @@ def _notes(record: Mapping[str, Any], board: Comparison) -> list[str]:
     of = "" if len(seeds) == len(plan["seeds"]) else f" of {len(plan['seeds'])}"
     which = f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {', '.join(map(str, seeds))}"
     said = f"{plan['data']}, {plan['budget']} a run, {which}{of}, n = {plan['n']:,}"
-    notes = ["", said + (" samples" if plan["modality"] == "image" else " held-out windows")]
+    notes = ["", said + (" held-out windows" if plan["modality"] == "text" else " samples")]
     how = {e.how for s in board.standings if (e := s.figures.get(plan["key"])) and e.interval and e.how}
     if how:
         notes.append(f"95%: {'; '.join(sorted(how))}")

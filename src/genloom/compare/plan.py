@@ -10,13 +10,15 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genloom.core import CanSample, HasLikelihood, config_to_json
+from genloom.core import CanSample, DataSpec, HasLikelihood, config_to_json
 from genloom.data.options import DataOptions
 from genloom.engine.budget import parse_budget
 from genloom.engine.options import TrainOptions
 from genloom.engine.train import Settings, build, check
 from genloom.errors import BadData, BadValue
+from genloom.metrics.pictured import seen
 from genloom.metrics.store import slug
+from genloom.modalities.registry import modality as kind_of
 from genloom.models.registry import model_class
 from genloom.verbs.places import check_count
 from genloom.verbs.train import settled
@@ -120,7 +122,7 @@ def make_plan(
     modality = next(f.modality for f in first.spec.values() if f.role == "item")
     for c in contestants:
         _check_fits(c, datasets[c.label], modality)
-    key = _key(contestants, datasets, modality, notes)
+    key = _key(contestants, datasets, first.spec, notes)
     most = min(d.train.items for d in datasets.values())
     chosen = min(n or USUAL, most)
     if n is not None and n > most:
@@ -260,18 +262,18 @@ def _check_fits(contestant: Contestant, dataset: Dataset, modality: str) -> None
         build(contestant.settings.model, contestant.settings.config, dataset, 0)
     except BadData as error:
         raise BadData(
-            f"{contestant.word} cannot learn from {dataset.name}, which holds {modality}s: {error}; "
+            f"{contestant.word} cannot learn from {dataset.name}, which holds {kind_of(modality).plural}: {error}; "
             "compare recipes of one modality"
         ) from error
 
 
-def _key(contestants: Sequence[Contestant], datasets: Mapping[str, Dataset], modality: str, notes: list[str]) -> str:
+def _key(contestants: Sequence[Contestant], datasets: Mapping[str, Dataset], spec: DataSpec, notes: list[str]) -> str:
     """The figure that ranks: the first that every contestant will have. Raises BadData where there is none."""
     draws, likely = {}, {}
     for c in contestants:
         cls = model_class(c.settings.model)
         draws[c.word], likely[c.word] = issubclass(cls, CanSample), issubclass(cls, HasLikelihood)
-    if modality == "image":
+    if seen(next(f for f in spec.values() if f.role == "item")):
         if all(draws.values()):
             return "fd"
         silent = " and ".join(w for w, can in draws.items() if not can)

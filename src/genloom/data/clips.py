@@ -32,6 +32,7 @@ from genloom.modalities import video
 
 ENDINGS = frozenset((".gif", ".mp4"))
 USUAL_FRAMES, USUAL_SIZE, KEEP_FRAMES, KEEP_SIZE = 16, 64, 32, 128
+LEAST_SIDE = 4  # pixels: less is no picture, but another array of five dimensions
 GOOD, STILL, BROKEN = range(3)
 _NAMES = ("clips", "videos", "frames", "images", "x", "data", "arr_0")
 
@@ -186,7 +187,8 @@ def load_clip_array(path: Path, options: DataOptions) -> Dataset:
     if array is None:
         raise BadData(f"{path} holds no array of clips that could be mapped: save it as .npy")
     shape = "x".join(map(str, array.shape))
-    if array.ndim not in (4, 5) or 0 in array.shape or (array.ndim == 5 and array.shape[4] not in (1, 3)):
+    small = array.ndim in (4, 5) and min(array.shape[2:4]) < LEAST_SIDE
+    if array.ndim not in (4, 5) or small or 0 in array.shape or (array.ndim == 5 and array.shape[4] not in (1, 3)):
         raise BadData(f"{path}: {wanted}, got {shape}: reshape it to clips")
     if len(array) < 2 or array.shape[1] < 2:
         raise BadData(f"{path}: {shape} is one clip or one frame, and a model needs several: give more")

@@ -65,6 +65,12 @@ class Pictured:
         return {**batch, self._key: to_float(batch[self._key])}
 
 
+def seen(field: Field) -> bool:
+    """Whether items of the field are compared as pictures."""
+    kind = modality(field.modality)
+    return not kind.written and kind.codec.measured(field) is not None
+
+
 def pictured(split: Any) -> Any:
     """The split with its items as pictures: itself where they are, or where no picture can stand for them."""
     _, field = the_item_of(split.spec)
