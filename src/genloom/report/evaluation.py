@@ -66,17 +66,22 @@ def _floor(result: Mapping[str, Any]) -> float | None:
     return result.get("protocol", {}).get("held_out_share") if floor is None else floor
 
 
+FIRST = ("fd", "fid", "nats_per_token", "bits_per_dimension", "bleu", "distinct_2")
+
+
 def summary(evaluation: Mapping[str, Any]) -> str:
-    """The first figure beside its floor, and the verdict on copies."""
-    results = evaluation.get("results", ())
-    first = next((r for r in results if _floor(r) is not None), next(iter(results), None))
+    """The figure that counts most beside its floor, and the verdict on copies."""
+    results = [r for r in evaluation.get("results", ()) if r["value"] is not None]
+    ranks = {key: place for place, key in enumerate(FIRST)}
     said = []
-    if first is not None and first["value"] is not None:
+    if results:
+        first = min(results, key=lambda r: ranks.get(r["key"], len(ranks)))
         floor, ends = _floor(first), first.get("interval")
         beside = f"; real items score {numbers.number(floor)}" if floor is not None else ""
         span = f" ({numbers.interval(ends)})" if ends else ""
         way = f" ({first['better']} is better)" if first.get("better") else ""
-        value = f"{first['name']} is {numbers.number(first['value'])}{span} at n\u00a0=\u00a0{first['n']:,}"
+        name = first["name"][:1].upper() + first["name"][1:]
+        value = f"{name} is {numbers.number(first['value'])}{span} at n\u00a0=\u00a0{first['n']:,}"
         said.append(f"{value}{beside}{way}.")
     told = evaluation.get("memorisation", {}).get("sentence")
     return " ".join([*said, *([told] if told else [])])

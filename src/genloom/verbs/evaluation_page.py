@@ -120,5 +120,6 @@ def _texts(
         rows = torch.linspace(0, max(0, len(dataset.test) - 1), min(TEXTS, max(1, dataset.test.items))).long()
         real = dataset.test.raw(rows)[name]
         found["real"] = SEPARATOR.join(dataset.tokenizer.decode(row.tolist())[:LENGTH] for row in real)
-    found["stretches"] = tuple((int(n), words) for n, words in judged.get("worst", ())[:3] if n)
+    stretches = dict.fromkeys((int(n), words) for n, words in judged.get("worst", ()) if n)
+    found["stretches"] = tuple(stretches)[:3]
     return found
