@@ -25,7 +25,7 @@ from genloom.engine.history import History
 from genloom.engine.journal import Reporter
 from genloom.engine.load import load
 from genloom.engine.precision import Plan
-from genloom.engine.repair import LAST, PATIENCE, TREATMENTS, Physician, Repair, changed, drop_stale, repairs_of
+from genloom.engine.repair import LAST, PATIENCE, TREATMENTS, Physician, Repair, changed, drop_stale, onset, repairs_of
 from genloom.engine.train import build, settings_of, train
 from genloom.engine.trainer import Trainer
 from genloom.errors import BadValue
@@ -105,7 +105,7 @@ def course(doctor: Physician, name: str, rounds: int = 8, before: tuple[int, ...
     made: list[Repair] = []
     finding = Finding(name, "it rains", level="serious")
     for i in range(rounds):
-        found = doctor.decide([finding], made, 100 * i + 50, 0.1 + 0.1 * i, before)
+        found = doctor.decide([finding], made, 100 * i + 50, 0.1 + 0.1 * i, {name: before})
         if isinstance(found, Repair):
             made.append(found)
             doctor.model.config = changed(doctor.model.config, {k: new for k, (_, new) in found.changes.items()})
@@ -118,9 +118,9 @@ def test_mode_collapse_of_the_minimax_game_is_treated_in_the_order_of_the_litera
     area = float(f"{shop.dataset.spec['image'].shape[1] * shop.dataset.spec['image'].shape[2] / 784:.2g}")
     assert [dict(r.changes) for r in made] == [
         {"config.loss": ["minimax", "non-saturating"]},
+        {"config.loss": ["non-saturating", "relativistic"], "config.r1": [0.0, area], "config.r2": [0.0, area]},
+        {"config.discriminator.lr": [1e-3, 5e-4]},
         {"config.instance_noise": [0.0, 0.3]},
-        {"config.r1": [0.0, area]},
-        {"config.loss": ["non-saturating", "relativistic"], "config.r2": [0.0, area]},
     ]
     assert doctor.model.phases()[0].second_order
 
@@ -128,23 +128,23 @@ def test_mode_collapse_of_the_minimax_game_is_treated_in_the_order_of_the_litera
 def test_a_treatment_is_given_time_and_none_begins_too_late(shop: Shop) -> None:
     doctor = physician(shop, SMALL)
     finding = [Finding("mode collapse", "it rains", level="serious")]
-    first = doctor.decide(finding, [], 100, 0.2, ())
+    first = doctor.decide(finding, [], 100, 0.2, {})
     assert isinstance(first, Repair)
-    assert doctor.decide(finding, [first], 110, 0.2 + 0.9 * PATIENCE, ()) is None
-    assert isinstance(doctor.decide(finding, [first], 120, 0.2 + 1.1 * PATIENCE, ()), Repair)
-    assert doctor.decide(finding, [first], 190, LAST + 0.01, ()) is None
+    assert doctor.decide(finding, [first], 110, 0.2 + 0.9 * PATIENCE, {}) is None
+    assert isinstance(doctor.decide(finding, [first], 120, 0.2 + 1.1 * PATIENCE, {}), Repair)
+    assert doctor.decide(finding, [first], 190, LAST + 0.01, {}) is None
 
 
 def test_it_says_once_that_nothing_is_left(shop: Shop) -> None:
     doctor = physician(shop, SMALL)
     made = course(doctor, "discriminator at chance", rounds=1)
     finding = [Finding("discriminator at chance", "it rains", advice="an umbrella")]
-    said = [doctor.decide(finding, made, 500, 0.5, ()) for _ in range(2)]
+    said = [doctor.decide(finding, made, 500, 0.5, {}) for _ in range(2)]
     assert isinstance(said[0], str)
     assert "no repair is left" in said[0]
     assert "an umbrella" in said[0]
     assert said[1] is None
-    assert doctor.decide([Finding("overfitting", "it rains")], [], 500, 0.5, ()) is None  # not ours to treat
+    assert doctor.decide([Finding("overfitting", "it rains")], [], 500, 0.5, {}) is None  # not ours to treat
 
 
 def test_rates_are_lowered_and_the_run_goes_back_to_before_the_illness(shop: Shop) -> None:
@@ -155,26 +155,40 @@ def test_rates_are_lowered_and_the_run_goes_back_to_before_the_illness(shop: Sho
     assert made[3].changes == {"config.optimizer.clip": [0.0, 1.0]}
 
 
+def test_a_collapse_began_where_readings_have_shown_it_ever_since(shop: Shop) -> None:
+    rows = [{"step": s, "watch/diversity": d, "watch/twins": t} for s, d, t in (
+        (10, 0.2, 0.9), (20, 0.8, 0.1), (30, 0.7, 0.8), (40, 0.3, 0.1), (50, 0.2, 0.9))]  # fmt: skip
+    assert onset(History(rows), "mode collapse") == 30
+    assert onset(History(rows[:1]), "mode collapse") == 10
+    assert onset(History(rows), "divergence") is None
+    assert onset(History(), "mode collapse") is None
+    made = course(physician(shop, replace(SMALL, loss="non-saturating")), "mode collapse", rounds=1, before=(0, 25))
+    assert (made[0].back, made[0].step, made[0].evidence) == (True, 25, "it rains")
+
+
 def test_models_are_given_what_they_have(shop: Shop) -> None:
     assert [dict(r.changes) for r in course(physician(shop, R3GANConfig(width=8), "r3gan"), "mode collapse")] == [
-        {"config.gamma": [1.0, 10.0], "config.gamma_end": [0.1, 1.0]}
+        {"config.gamma": [1.0, 10.0], "config.gamma_end": [0.1, 1.0]},
+        {"config.discriminator.lr": [1.5e-3, 7.5e-4]},
     ]
     course_gan = course(physician(shop, MLPGANConfig(latent=4, generator_widths=(8,)), "gan-mlp"), "missing modes")
-    assert [next(iter(r.changes)) for r in course_gan] == ["config.instance_noise", "config.r1", "config.loss"]
+    assert [next(iter(r.changes)) for r in course_gan] == ["config.r1", "config.loss", "config.instance_noise"]
     beta = course(physician(shop, MLPVAEConfig(latent=4, hidden=16, beta=9.0), "vae-mlp"), "posterior collapse")
     assert [next(iter(r.changes)) for r in beta] == ["config.beta", "config.kl_warmup", "config.free_bits"]
 
 
 def test_a_compiled_discriminator_is_not_penalised(shop: Shop) -> None:
     made = course(physician(shop, SMALL, compiled=True), "mode collapse")
-    assert [next(iter(r.changes)) for r in made] == ["config.loss", "config.instance_noise"]
+    assert [next(iter(r.changes)) for r in made] == [
+        "config.loss", "config.discriminator.lr", "config.instance_noise"
+    ]  # fmt: skip
 
 
 def test_a_change_that_the_configuration_refuses_is_not_made(shop: Shop) -> None:
     with pytest.raises(BadValue, match="label_smoothing"):
         changed(replace(SMALL, label_smoothing=0.1), {"config.loss": "relativistic"})
     smoothed = course(physician(shop, replace(SMALL, label_smoothing=0.1)), "mode collapse")
-    assert smoothed[-1].changes["config.label_smoothing"] == [0.1, 0.0]  # it goes with the loss
+    assert smoothed[1].changes["config.label_smoothing"] == [0.1, 0.0]  # it goes with the loss
 
 
 def test_every_treated_finding_is_one_that_the_watch_can_make() -> None:
@@ -196,10 +210,11 @@ def test_a_repair_changes_what_it_says_and_says_what_it_changes(
     train(run, shop.dataset, reporter=reporter)
     made = repairs_of(run)
     assert [r.step for r in made] == [10, 16, 24, 30]
-    assert [list(r.changes) for r in made][2] == ["config.r1"]
+    assert [len(r.changes) for r in made] == [1, 3, 1, 1]
     rows = run.metrics()
-    assert {r["step"] for r in rows if "discriminator/r1" in r} == set(range(26, 61, 2))
-    assert {r["step"] for r in rows if "discriminator/pair_accuracy" in r} == set(range(32, 61, 2))  # relativistic
+    for part, since in (("r1", 16), ("pair_accuracy", 16)):  # pairs are the relativistic loss's
+        there = {r["step"] for r in rows if f"discriminator/{part}" in r}
+        assert there == {r["step"] for r in rows if "loss/discriminator" in r and r["step"] > since}
     assert max(r["loss/generator"] for r in rows if "loss/generator" in r and r["step"] <= 10) < 0  # minimax
     assert min(r["loss/generator"] for r in rows if "loss/generator" in r and r["step"] > 10) > 0
     assert [r["event"] for r in rows if "repair" in r] == [r.line for r in made]
@@ -218,7 +233,7 @@ def test_lower_rates_take_effect_and_weights_go_back(shop: Shop, silent: Reporte
     assert (repair.seen, repair.step, repair.back) == (12, 10, True)
     rates = {r["step"]: r["rate/vae"] for r in run.metrics() if "rate/vae" in r}
     assert rates[10] == pytest.approx(1e-3)
-    assert rates[14] == pytest.approx(1e-3 / 3)
+    assert rates[12] == rates[14] == pytest.approx(1e-3 / 3)
     assert [(f["step"], f["until"]) for f in run.health()] == [(12, 20)]  # seen again on the way, and gone
     assert checkpoint.read_state(run, 30)["attempt"] == 1
 

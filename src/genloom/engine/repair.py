@@ -3,7 +3,8 @@
 Treatments are data: for each finding of the watch, changes to fields of the configuration, in the order in which the
 literature tries them. A change takes effect between two steps by giving the model another (frozen) configuration; no
 weight is touched. Where a treatment goes back, the run takes up the newest checkpoint from before the illness, with new
-draws. Each stands in repairs.jsonl with its step before it takes effect, so a run that is resumed repeats it there.
+draws: weights that have diverged, and a generator that has collapsed, find back slowly or never. Each stands in
+repairs.jsonl with its step before it takes effect, so a run that is resumed repeats it there.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 from genloom.core import DataSpec, Model
 from genloom.engine import checkpoint
 from genloom.engine.advice import Finding, flags_of, optimizers_of
+from genloom.engine.history import History
 from genloom.errors import BadValue
 from genloom.runs import Run
 
@@ -107,8 +109,9 @@ FASTER_JUDGE = Treatment("a slower generator", "Heusel et al. 2017 (two time sca
 RELATIVISTIC = Treatment(
     "a relativistic loss, penalised at real and generated items (R1 and R2)", "Huang et al. 2024",
     (to("loss", "relativistic"), to("label_smoothing", 0.0), at_least("r1", 1.0, by_area=True),
-     at_least("r2", 1.0, by_area=True)),
+     at_least("r2", 1.0, by_area=True), times("gamma", 10.0), times("gamma_end", 10.0)),
 )  # fmt: skip
+ANEW = replace(RELATIVISTIC, back=True)
 LOWER_RATE = Treatment(
     "a third of the learning rate, from before the illness", "Bengio 2012, section 3.1",
     tuple(times(f"{who}.{rate}", 1 / 3) for who in ("first", "others") for rate in ("lr", "muon_lr")),
@@ -132,8 +135,8 @@ TREATMENTS: Mapping[str, tuple[Treatment, ...]] = {
     "loss spike": (LOWER_RATE, CLIPPING),
     "vanishing gradient": GAME,
     "discriminator wins": GAME,
-    "mode collapse": (NON_SATURATING, NOISE, PENALTY, RELATIVISTIC),
-    "missing modes": (NON_SATURATING, NOISE, PENALTY, RELATIVISTIC),
+    "mode collapse": (NON_SATURATING, ANEW, SLOWER_JUDGE, NOISE),
+    "missing modes": (NON_SATURATING, PENALTY, RELATIVISTIC, NOISE),
     "discriminator overfits": (NOISE, PENALTY, DECAY),
     "discriminator at chance": (FASTER_JUDGE,),
     "samples get worse": (PENALTY, LOWER_RATE),
@@ -148,7 +151,7 @@ class Repair:
     """A treatment as it was made: what repairs.jsonl holds, a line each.
 
     step: the first step that is played with the changes; seen: the step at which it was decided, later than `step`
-    where the run went back; progress: at `step`; changes: {"config.loss": ["minimax", "non-saturating"]}.
+    where the run went back; progress: at `step`; evidence: what was seen; changes: {"config.r1": [0.0, 1.0]}.
     """
 
     step: int
@@ -159,6 +162,7 @@ class Repair:
     source: str
     changes: Mapping[str, Sequence[Any]]
     back: bool = False
+    evidence: str = ""
 
     @property
     def line(self) -> str:
@@ -208,6 +212,19 @@ def drop_stale(run: Run) -> None:
             checkpoint.remove(run, step)
 
 
+def onset(history: History, finding: str) -> int | None:
+    """The step at which an illness began, where readings tell: a collapse is as old as they have shown it since."""
+    if finding != "mode collapse":
+        return None
+    diversity, twins = history["watch/diversity"], history["watch/twins"]
+    began: int | None = None
+    for step, apart, twin in zip(diversity.steps[::-1], diversity.values[::-1], twins.values[::-1], strict=False):
+        if apart >= 0.5 and twin <= 0.5:
+            break
+        began = step
+    return began
+
+
 class Physician:
     """Chooses treatments for one run. `decide` is asked after every look of the watch."""
 
@@ -219,17 +236,22 @@ class Physician:
         self.helpless: set[str] = set()  # findings of which it was said that nothing is left
 
     def decide(
-        self, seen: Sequence[Finding], repairs: Sequence[Repair], step: int, progress: float, before: Sequence[int]
+        self,
+        seen: Sequence[Finding],
+        repairs: Sequence[Repair],
+        step: int,
+        progress: float,
+        before: Mapping[str, Sequence[int]],
     ) -> Repair | str | None:
         """The next repair; or a line that says that nothing is left to try; or None.
 
-        seen: findings that are there now; repairs: those made; before: steps of checkpoints from before the illness.
+        seen: findings that are there now; repairs: those made; before: for each, steps of checkpoints from before it.
         """
         last = repairs[-1].progress if repairs else -1.0
         if progress < last + PATIENCE or progress > LAST:
             return None
         for finding in sorted(seen, key=lambda f: ("serious", "warning", "note").index(f.level)):
-            if (found := self._next(finding, repairs, step, progress, before)) is not None:
+            if (found := self._next(finding, repairs, step, progress, before.get(finding.name, ()))) is not None:
                 return found
         for finding in seen:
             if finding.name in TREATMENTS and finding.name not in self.helpless:
@@ -251,7 +273,9 @@ class Physician:
             back = max((s for s in before if earliest <= s < step), default=None) if treatment.back else None
             start = step if back is None else back
             at = progress if back is None else progress * back / max(step, 1)
-            return Repair(start, step, at, finding.name, treatment.name, treatment.source, changes, back is not None)
+            return Repair(
+                start, step, at, finding.name, treatment.name, treatment.source, changes, back is not None, finding.seen
+            )
         return None
 
     def _changes(self, treatment: Treatment, progress: float) -> dict[str, list[Any]]:

@@ -27,7 +27,7 @@ from genloom.engine.journal import Journal, Reporter, duration
 from genloom.engine.options import TrainOptions
 from genloom.engine.precision import Plan
 from genloom.engine.preview import Monitor, draw_preview
-from genloom.engine.repair import Physician, Repair, repaired, repairs_of
+from genloom.engine.repair import Physician, Repair, onset, repaired, repairs_of
 from genloom.errors import BadValue, GenloomError
 from genloom.runs import Run
 
@@ -290,7 +290,7 @@ class Trainer:
         if self.health is not None and not self.health.open:
             self.healthy = self.step
         best = None if self.best is None else int(self.best["step"])
-        checkpoint.prune(self.run, self.options.keep, best, self.healthy if self.physician else None)
+        checkpoint.prune(self.run, self.options.keep, best, *((0, self.healthy) if self.physician else ()))
         self.run.set_status(state=state, step=self.step, items=self.items, progress=self.clock.progress(self.step),
                             seconds=round(self.clock.elapsed(), 3), best=self.best, cost=cost,
                             attempts=self.attempt)  # fmt: skip
@@ -341,7 +341,11 @@ class Trainer:
         if self.physician is None or self.health is None or self.applied < len(self.recorded) or self.stop_asked:
             return
         seen = [known.finding for known in self.health.open.values() if not known.unseen]
-        before = [s for s in self.run.checkpoints() if self.healthy is not None and s <= self.healthy]
+        there, before = self.run.checkpoints(), {}
+        for finding in seen:
+            began = onset(self.health.history, finding.name)
+            last = (-1 if self.healthy is None else self.healthy) if began is None else began - 1
+            before[finding.name] = [s for s in there if s <= last]
         answer = self.physician.decide(seen, self.recorded, self.step, self.clock.progress(self.step), before)
         if isinstance(answer, str):
             self.reporter.say(answer)
