@@ -4,9 +4,9 @@
 
 Each recipe is trained as it comes for `steps` steps, and with repair for 1.4 times as many. A repair may go back and
 give up steps that were played; they count, and with them it may take no more than twice the steps. What is measured is
-the smallest share of any class among 5,000 samples, named by the classifier that `genloom evaluate` uses: below 2% as the
-recipe comes, at least 4% repaired. Writes results/repair.json with the shares and every repair: at which step, for what
-finding, what was changed.
+the smallest share of any class among 5,000 samples, named by the classifier that `genloom evaluate` uses: below 2% as
+the recipe comes, at least 4% repaired. Writes results/repair.json with the shares and every repair: at which step, for
+what finding, what was changed.
 """
 
 from __future__ import annotations

@@ -34,6 +34,7 @@ from genloom.models.adversarial.gan_mlp import MLPGANConfig
 from genloom.models.adversarial.r3gan import R3GANConfig
 from genloom.models.autoencoding.vae_mlp import MLPVAEConfig
 from genloom.runs import Run
+from genloom.verbs import catalogue
 
 ADAM = Optimizer("adam", lr=1e-3, betas=(0.5, 0.9), clip=0.0, warmup=0.0, decay="constant", final=1.0)
 SMALL = GANConfig(loss="minimax", network="mlp", latent=4, hidden=(8,), conditional=False, generator=ADAM,
@@ -222,6 +223,10 @@ def test_a_repair_changes_what_it_says_and_says_what_it_changes(
     assert said.getvalue().count("no repair is left for mode collapse") == 1
     assert load(run).settings.config == changed(SMALL, {k: new for r in made for k, (_, new) in r.changes.items()})
     assert settings_of(run).config == SMALL  # what was asked for stays
+    shown = catalogue.run(run.path)
+    assert all(r.line in str(shown) for r in made)
+    assert [r["treatment"] for r in shown.to_json()["repairs"]] == [r.treatment for r in made]
+    assert made[0].evidence == "it rains"
     assert checkpoint.read_state(run, 60)["repairs"] == 4
 
 
