@@ -23,17 +23,20 @@ SMALL: dict[str, dict[str, Any]] = {
     "kl-autoencoder": {"width": 8, "copy": CopyOptions(judge_width=8, adversarial_start=0.0)},
     "vq-vae": {"width": 8, "codes": 16, "copy": CopyOptions(judge_width=8, adversarial_start=0.0)},
     "flow": {"widths": (16, 32), "blocks": (1, 1), "embedding": 32, "steps": 4},
+    "palette": {"flow": FlowConfig(widths=(16, 32), blocks=(1, 1), embedding=32, steps=4)},
     "latent-flow": {"flow": FlowConfig(widths=(16, 32), blocks=(1, 1), stem=1, data_std=1.0, embedding=32, steps=4)},
-    "consistency": {},
+    "mean-flow": {},
     "gpt": {"width": 32, "depth": 2, "heads": 2, "pairs": 64},
 }
-GIVEN = {"latent-flow": {"autoencoder": "kl-autoencoder"}, "consistency": {"teacher": "flow"}}
+GIVEN = {"latent-flow": {"autoencoder": "kl-autoencoder"}, "mean-flow": {"teacher": "flow"}}
 APART = {"two_processes": "each process weighs the judge by its own rows' gradients"}
 EXCEPTIONS = {"kl-autoencoder": APART, "vq-vae": APART}
 CONFIGURED = [
     ("kl-autoencoder", {**SMALL["kl-autoencoder"], "copy": CopyOptions(adversarial=0.0, pixels="l2")}),
     ("vq-vae", {**SMALL["vq-vae"], "quantiser": "fsq", "levels": (4, 4), "copy": FIXED}),
-    ("consistency", {"follow": "data", "gap": 0.25}),
+    ("palette", {**SMALL["palette"], "task": "denoise"}),
+    ("palette", {**SMALL["palette"], "task": "super-resolution", "factor": 2}),
+    ("mean-flow", {"guidance": 2.0, "inner": 1.0}),
     ("gan-mlp", {**SMALL["gan-mlp"], "generator_widths": (32, 64), "batch_norm": True}),
     ("gan-mlp", {**SMALL["gan-mlp"], "noise": "uniform"}),
     ("gan", {**SMALL["gan"], "loss": "relativistic", "r1": 0.5, "r2": 0.5, "instance_noise": 0.2}),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 import torch
 
 from genloom.cli.main import main
-from genloom.core import Sampling, Step
+from genloom.core import Optimizer, Sampling, Step
 from genloom.engine.journal import Reporter
 from genloom.engine.load import load
 from genloom.engine.options import TrainOptions
@@ -19,9 +20,9 @@ from genloom.errors import BadData, BadValue, GenloomError
 from genloom.models.autoencoding.copying import CopyOptions
 from genloom.models.autoencoding.kl_autoencoder import KLAutoencoder, KLAutoencoderConfig
 from genloom.models.autoencoding.vq_vae import VQVAE, VQVAEConfig
-from genloom.models.diffusion.consistency import Consistency, ConsistencyConfig, times_of
 from genloom.models.diffusion.flow import Flow, FlowConfig
 from genloom.models.diffusion.latent_flow import LatentFlow, LatentFlowConfig
+from genloom.models.diffusion.mean_flow import MeanFlow, MeanFlowConfig
 from genloom.nets.quantise import Codebook, FiniteScalars
 from genloom.nets.spatial import PatchJudge
 from genloom.objectives.reconstruction import balance, feature_distance, laplacian_distance
@@ -325,25 +326,26 @@ def test_given_by_the_command_line(
 # -- few steps --------------------------------------------------------------------------------------------------------
 
 
-def student(config: ConsistencyConfig = ConsistencyConfig()) -> Consistency:
-    case = make_case(Consistency, config, given={"teacher": (Flow, FLOW)})
+def student(config: MeanFlowConfig = MeanFlowConfig(), **flow: Any) -> MeanFlow:
+    case = make_case(MeanFlow, config, given={"teacher": (Flow, replace(FLOW, **flow))})
     model = case.build()
-    assert isinstance(model, Consistency)
+    assert isinstance(model, MeanFlow)
     return model.eval()
 
 
-def test_the_student_begins_as_its_teacher_and_keeps_the_boundary() -> None:
+def test_the_student_begins_as_its_teacher_whatever_the_span() -> None:
     model = student()
     x, t = torch.randn(4, 1, 16, 16, generator=generator()), torch.rand(4, generator=generator())
     told = {"label": torch.tensor([0, 1, 0, 1])}
     assert isinstance(model.teacher, Flow)
     with torch.no_grad():
-        assert torch.equal(model.flow.velocity(x, t, told), model.teacher.velocity(x, t, told))
-        assert torch.equal(model.guess(x, torch.zeros(4), told), x)
+        expected = model.teacher.velocity(x, t, told)
+        for share in (0.0, 0.5, 1.0):
+            assert torch.equal(model.mean_velocity(x, t, share * t, told), expected)
 
 
 def test_the_teacher_is_followed_with_its_guidance() -> None:
-    model = student(ConsistencyConfig(guidance=3.0))
+    model = student(MeanFlowConfig(guidance=3.0))
     x, told = torch.randn(4, 1, 16, 16, generator=generator()), {"label": torch.tensor([0, 1, 0, 1])}
     assert isinstance(model.teacher, Flow)
     with torch.no_grad():
@@ -352,31 +354,72 @@ def test_the_teacher_is_followed_with_its_guidance() -> None:
         assert torch.allclose(found[:3], expected[:3], atol=1e-5)
         alone = model.teacher.velocity(x, torch.full((4,), 0.6), model.flow.conditioner.null(4, x.device))
         assert torch.allclose(found[3], alone[3], atol=1e-5)
-    assert student().guidance == FLOW.guidance
-    assert student(ConsistencyConfig(follow="data")).guidance == 1.0
+    assert student(guidance=2.5).guidance == 2.5
 
 
-def test_a_step_of_sampling_is_one_evaluation(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = student()
-    calls = []
-    velocity = model.flow.velocity
-    monkeypatch.setattr(model.flow, "velocity", lambda *a: calls.append(1) or velocity(*a))
-    for steps in (1, 2, 4, 7):
+@pytest.mark.parametrize("path", ["straight", "vp-linear"])
+def test_a_stride_of_sampling_is_one_evaluation(path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = student(guidance=1.75, path=path)
+    calls: list[tuple[float, float]] = []
+    velocity = model.mean_velocity
+    monkeypatch.setattr(
+        model, "mean_velocity", lambda x, t, r, *a: calls.append((float(t[0]), float(r[0]))) or velocity(x, t, r, *a)
+    )
+    for steps in (1, 2, 7):
         calls.clear()
         seen: list[Any] = []
         drawn = model.sample(2, options=Sampling(steps=steps), generator=generator(), callback=seen.append)
         assert len(calls) == len(seen) == steps
+        assert calls[0][0] == pytest.approx(model.flow.top)
+        assert calls[-1][1] == 0
+        assert all(a[1] == b[0] for a, b in pairwise(calls))
         assert drawn["image"].shape == (2, 1, 16, 16)
-        assert all(a > b for a, b in zip(times_of(steps), (*times_of(steps)[1:], 0.0), strict=True))
     with pytest.raises(BadValue, match=r"guidance 1\.75"):
         model.sample(2, options=Sampling(guidance=2.0), generator=generator())
     with pytest.raises(BadValue, match="at least 1 step"):
-        times_of(0)
+        model.sample(2, options=Sampling(steps=0), generator=generator())
+
+
+def test_the_loss_is_nothing_for_the_mean_velocity_and_something_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Where all items are one point m, v = (x - m) / t is the same all along a path, and so its own mean.
+    model, m = student(), 0.25
+    batch = {"image": torch.full((8, 1, 16, 16), m), "label": torch.zeros(8, dtype=torch.int64)}
+    monkeypatch.setattr(model.teacher, "velocity", lambda x, t, c, d=None: (x - m) / t.view(-1, 1, 1, 1))
+
+    def loss(scale: float) -> float:
+        def mean(x: torch.Tensor, t: torch.Tensor, r: torch.Tensor, c: Any, d: Any = None) -> torch.Tensor:
+            return (x - m) / t.view(-1, 1, 1, 1) + scale * (t - r).view(-1, 1, 1, 1)
+
+        monkeypatch.setattr(model, "mean_velocity", mean)
+        step = Step(seed=0, rows=(0, 8, 8))
+        return float(model.loss(model.phases()[0], batch, step).parts["squared_error"])
+
+    assert loss(0.0) < 1e-6
+    assert loss(1.0) > 0.1  # u + (t - r) is too large by as much, and by (t - r) du/dt as much again
+
+
+def test_one_evaluation_comes_nearer_to_the_teachers_many() -> None:
+    quick = MeanFlowConfig(optimizer=Optimizer(lr=3e-3, warmup=0.02))
+    case = make_case(MeanFlow, quick, steps=80, given={"teacher": (Flow, FLOW)})
+    model = case.build()
+    assert isinstance(model, MeanFlow)
+    assert isinstance(model.teacher, Flow)
+    noise = torch.randn(64, 1, 16, 16, generator=generator())
+    told = {"label": torch.arange(64) % 2}
+    goal = model.teacher.decode(noise, condition=told, options=Sampling(steps=24))["image"]
+
+    def gap() -> float:
+        drawn = model.eval()._stride(noise, told, 1, None)
+        return float((drawn - goal).square().mean())
+
+    before = gap()
+    case.play(case.game(model), 0, 80)
+    assert gap() < 0.8 * before
 
 
 def test_a_student_needs_its_teachers_data() -> None:
     case = make_case(Flow, FLOW)
     with pytest.raises(BadData, match="the teacher was made for other items"):
-        Consistency(ConsistencyConfig(), fake_images(classes=0).spec, {"teacher": case.build()})
-    with pytest.raises(BadValue, match="gap_end"):
-        Consistency(ConsistencyConfig(gap=0.1, gap_end=0.5), case.dataset.spec, {"teacher": case.build()})
+        MeanFlow(MeanFlowConfig(), fake_images(classes=0).spec, {"teacher": case.build()})
+    with pytest.raises(BadValue, match="reach"):
+        MeanFlow(MeanFlowConfig(reach=0.0), case.dataset.spec, {"teacher": case.build()})

@@ -17,8 +17,9 @@ BUILT_IN = {
     "gan-mlp": "genloom.models.adversarial.gan_mlp:MLPGAN",
     "r3gan": "genloom.models.adversarial.r3gan:R3GAN",
     "flow": "genloom.models.diffusion.flow:Flow",
+    "palette": "genloom.models.diffusion.palette:Palette",
     "latent-flow": "genloom.models.diffusion.latent_flow:LatentFlow",
-    "consistency": "genloom.models.diffusion.consistency:Consistency",
+    "mean-flow": "genloom.models.diffusion.mean_flow:MeanFlow",
     "gpt": "genloom.models.autoregressive.gpt:GPT",
 }
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from genloom.data.options import DataOptions
 from genloom.engine.options import TrainOptions
-from genloom.models.diffusion.consistency import ConsistencyConfig
 from genloom.models.diffusion.latent_flow import LatentFlowConfig
+from genloom.models.diffusion.mean_flow import MeanFlowConfig
 from genloom.recipes.ranges import Choice, Linear, Log
 from genloom.recipes.registry import Recipe, recipe
 
@@ -41,7 +41,7 @@ def latent_flow(size: str = "nano") -> Recipe:
 
 
 @recipe(
-    "consistency",
+    "mean-flow",
     "a finished flow (--given teacher=RUN) tuned to draw in one, two or four evaluations",
     smoke={"train.budget": "20steps", "train.batch": 16, "data.limit": 200},
     ranges={
@@ -50,6 +50,6 @@ def latent_flow(size: str = "nano") -> Recipe:
         "config.time_mean": Linear(-1.0, 1.5),
     },
 )
-def consistency() -> Recipe:
+def mean_flow() -> Recipe:
     """About as long as the teacher learned; the architecture is the teacher's."""
-    return Recipe("consistency", ConsistencyConfig(), DataOptions(), TrainOptions(budget="5m", batch=64))
+    return Recipe("mean-flow", MeanFlowConfig(), DataOptions(), TrainOptions(budget="5m", batch=64))
