@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from genloom.core import (
+    CONTINUOUS,
     Batch,
     CanDecode,
     CanEncode,
@@ -269,7 +270,7 @@ def check_samples(case: Case) -> None:
     for n in (0, 1, 3):
         drawn = _sample(model, n)[case.item]
         assert len(drawn) == n, f"asked for {n} items, got {len(drawn)}"
-        if field.modality == "image":
+        if field.modality in CONTINUOUS:
             assert tuple(drawn.shape[1:]) == field.shape, f"samples are {tuple(drawn.shape[1:])}, data {field.shape}"
             assert drawn.dtype == torch.float32, f"samples are {drawn.dtype}"
             low, high = field.range

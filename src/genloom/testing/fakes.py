@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
 from genloom.core import Field
 from genloom.data.dataset import Card, Dataset, TextSplit, image_dataset, narrow
 from genloom.data.options import DataOptions
+from genloom.data.signals import Told, signal_dataset
+from genloom.modalities import audio, sound
 from genloom.modalities.text import CharTokenizer, encode_tensor
 
 CARD = Card("made up", "genloom.testing", "CC0-1.0", "@misc{none}", "as many as asked for")
@@ -63,3 +67,48 @@ def fake_text(context: int = 16, repeats: int = 40) -> Dataset:
     parts = [TextSplit(spec, part) for part in (ids, ids[: len(ids) // 4], ids[len(ids) // 4 : len(ids) // 2])]
     options = DataOptions(source="fake", context=context)
     return Dataset("fake", options, spec, parts[0], parts[1], parts[2], tokenizer, CARD, "0" * 64)
+
+
+def fake_sounds(n: int = 96, length: int = 256, classes: int = 2, mel: bool = False, seed: int = 0) -> Dataset:
+    """n sounds of `length` samples at 8 kHz: class 0 is a low tone, class 1 a high one, of many phases and a loudness
+    that varies. mel: as log-mel spectrograms. classes=0 leaves the labels out."""
+    g = torch.Generator().manual_seed(seed)
+    labels = torch.arange(n) % max(classes, 1)
+    pitch = torch.tensor([440.0, 1760.0])[labels % 2] * (1 + 0.02 * torch.randn(n, generator=g))
+    phase = 2 * math.pi * torch.rand(n, 1, generator=g)
+    waves = torch.sin(phase + 2 * math.pi * pitch[:, None] * torch.arange(length) / 8000)
+    waves *= 0.3 + 0.5 * torch.rand(n, 1, generator=g)
+    field = Field("audio", (1, length), rate=8000.0)
+    stored = sound.to_int16(waves)[:, None]
+    if mel:
+        stored = audio.mels(stored, field)
+        field = Field("audio", tuple(stored.shape[1:]), rate=8000.0)
+    return _fake_signals(field, stored, labels, classes)
+
+
+def fake_clips(
+    n: int = 96, shape: tuple[int, int, int, int] = (1, 8, 12, 12), classes: int = 2, seed: int = 0
+) -> Dataset:
+    """n clips uint8 (C, T, H, W) of a bright square: class 0 moves it to the right, class 1 downwards."""
+    c, t, h, w = shape
+    g = torch.Generator().manual_seed(seed)
+    labels = torch.arange(n) % max(classes, 1)
+    clips = torch.randint(0, 24, (n, c, t, h, w), generator=g)
+    side = max(2, min(h, w) // 3)
+    for i in range(n):
+        across = int(torch.randint(max(1, (w if labels[i] else h) - side), (1,), generator=g))
+        for frame in range(t):
+            along = frame * ((h if labels[i] else w) - side) // max(1, t - 1)
+            y, x = (along, across) if labels[i] else (across, along)
+            clips[i, :, frame, y : y + side, x : x + side] = 230
+    return _fake_signals(Field("video", shape, rate=10.0), clips.to(torch.uint8), labels, classes)
+
+
+def _fake_signals(field: Field, stored: Tensor, labels: Tensor, classes: int) -> Dataset:
+    """A third of the items each go to training, validation and test."""
+    n = len(stored)
+    third = n // 3
+    rows = (torch.arange(2 * third, n), torch.arange(third), torch.arange(third, 2 * third))
+    told = {"label": Told(labels.numpy(), tuple(f"kind{i}" for i in range(classes)))} if classes else {}
+    options = DataOptions(source="fake", labels=classes > 0)
+    return signal_dataset("fake", options, field, stored.numpy(), told, rows, CARD, [], bytes(stored.numpy().data))
