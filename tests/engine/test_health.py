@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -44,7 +43,7 @@ def attentive(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
             add(self, values)
             if self.health is not None and self.step % steps == 0:
                 self.write_row()
-                self.health._next = 0.0
+                self.health._next = (0.0, 0.0)
                 self.stop_asked |= self.health.look(self.step, self.clock.elapsed())
 
         monkeypatch.setattr(Trainer, "_add", look)
@@ -127,7 +126,7 @@ def test_checks_keep_to_their_share_and_take_turns(shop: Shop, monkeypatch: pyte
     watch = trainer.health
     assert watch is not None
     now = [0.0]
-    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    watch.purse = health.Purse(lambda: now[0])
     watch.begin(0, 0.0)
 
     def check(seconds: float) -> Callable[[int], dict[str, float]]:
@@ -138,7 +137,7 @@ def test_checks_keep_to_their_share_and_take_turns(shop: Shop, monkeypatch: pyte
         return measure
 
     watch.probes = [Probe("cheap", check(1e-5)), Probe("dear", check(4e-4)), Probe("mad", check(10.0))]
-    watch.purse = health.Purse()
+    watch.purse = health.Purse(lambda: now[0])
     step = 0
     while now[0] < 100:
         now[0] += 0.01
@@ -153,7 +152,7 @@ def test_checks_keep_to_their_share_and_take_turns(shop: Shop, monkeypatch: pyte
     cheap, dear, mad = watch.probes
     assert mad.readings <= 1
     watch.purse.spent, now[0], start = 0.0, 0.0, step
-    watch.probes, watch._next, watch._first = [cheap, dear], 0.0, start
+    watch.probes, watch._next, watch._first = [cheap, dear], (0.0, 0.0), start
     while now[0] < 100:
         now[0] += 0.01
         step += 1
@@ -162,6 +161,50 @@ def test_checks_keep_to_their_share_and_take_turns(shop: Shop, monkeypatch: pyte
     assert watch.purse.spent <= 0.03 * now[0]
     assert dear.readings >= 10
     assert abs(cheap.readings - dear.readings) <= 3
+
+
+def test_looks_are_spaced_by_progress_and_come_again_after_a_rollback(
+    shop: Shop, silent: Reporter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However fast or slow a machine is: a fortieth of the run apart, and never over ten seconds."""
+    judged: list[tuple[int, float]] = []
+    monkeypatch.setattr(Watch, "judge", lambda self, step, now: bool(judged.append((step, now))))
+    trainers: list[Trainer] = []
+    began = Watch.begin
+    monkeypatch.setattr(Watch, "begin", lambda self, step, now: (trainers.append(self), began(self, step, now))[1])  # type: ignore[func-returns-value]
+    train(shop.make(budget="8steps"), shop.dataset, reporter=silent)
+    watch: Any = trainers[0]
+    watch.begin(0, 0.0)
+    judged.clear()
+    for step in range(1, 401):
+        watch.history.progress = step / 400
+        watch.look(step, 1e-3 * step)
+    assert 38 <= len(judged) <= 41
+    watch.begin(100, 0.5)
+    judged.clear()
+    watch.history.progress = 0.25
+    watch.look(101, 0.5)
+    assert len(judged) == 1, "after a rollback it does not wait for where it was"
+    watch.look(102, 0.6)
+    assert len(judged) == 1
+    watch.look(103, 0.5 + health.PAUSE)
+    assert len(judged) == 2
+
+
+def test_both_sides_are_measured_on_as_many_items_as_there_are(shop: Shop) -> None:
+    """Sixteen training items are compared with all held-out ones; the error of a difference follows from both."""
+    from genloom.engine.precision import Plan
+    from genloom.engine.train import build
+
+    settings = settings_of(shop.make("gan-mlp"))
+    model = build(settings.model, settings.config, shop.dataset, 0)
+    split = shop.dataset.train
+    assert isinstance(split, ImageSplit)
+    raw = split.raw(torch.arange(len(split)))
+    few = replace(shop.dataset, train=ImageSplit(shop.dataset.spec, raw["image"], torch.arange(16), raw["label"]))
+    held = min(256, few.validation.items)
+    said = probes.losses(model, model.phases()[0], few, 256, 0, Plan(), torch.device("cpu"))
+    assert said["n/discriminator"] == pytest.approx(2 / (1 / 16 + 1 / held))
 
 
 # -- faults in real runs -----------------------------------------------------------------------------------------------

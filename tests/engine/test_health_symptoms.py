@@ -172,6 +172,34 @@ def test_samples_that_spread_out_have_not_collapsed() -> None:
     assert not names(history(HEALTHY_GAME | {"watch/diversity": grow}, noise=0.0, n=12, end=0.5), GAME)
 
 
+def test_samples_that_get_better_have_not_collapsed() -> None:
+    """Those of a generator that has only begun are alike too; what tells it from a collapsed one is its course."""
+    alike: Curve = lambda p: 0.2  # noqa: E731
+    for name in ("watch/diversity", "watch/twins"):
+        ill = HEALTHY_GAME | {name: alike if name == "watch/diversity" else (lambda p: 0.9), "monitor": lambda p: 0.6}
+        assert names(history(ill, end=0.6), GAME) == {"mode collapse"}
+        assert not names(history(ill | {"monitor": lambda p: 1.0 - 0.8 * p}, end=0.6), GAME)
+    falling = HEALTHY_GAME | {"watch/lost": lambda p: 0.9 - 0.8 * p}
+    assert not names(history(falling, end=0.7), GAME)
+
+
+def test_a_generator_that_is_taught_nothing_has_one_illness() -> None:
+    """Its samples resemble each other for no other reason."""
+    right: dict[str, Curve] = {k: lambda p: 1.0 for k in ("judge/real_accuracy", "judge/fake_accuracy")}
+    untaught = (
+        HEALTHY_GAME | right | {"gradient/forge": lambda p: 3 * math.exp(-30 * p), "watch/diversity": lambda p: 0.3}
+    )
+    assert names(history(untaught, n=60, end=0.4), GAME) == {"vanishing gradient"}
+    assert names(history(untaught, n=60), GAME) == {"vanishing gradient"}
+
+
+def test_a_sure_judge_wins_although_samples_creep_forward() -> None:
+    right: dict[str, Curve] = {k: lambda p: 1.0 for k in ("judge/real_accuracy", "judge/fake_accuracy")}
+    creeping = HEALTHY_GAME | right | {"monitor": lambda p: 0.8 - 0.1 * p}
+    assert not names(history(creeping), GAME)
+    assert names(history(creeping | {"loss/forge": lambda p: 4.5 + 4 * p}), GAME) == {"discriminator wins"}
+
+
 def test_a_run_from_other_weights_may_stand_still() -> None:
     h = history({**HEALTHY_SOLO, "loss/vae": lambda p: 1.1})
     del h.series["watch/fresh"]

@@ -1,8 +1,10 @@
 """The watch: looks at a run while it trains and says what ails it.
 
 It reads what is measured anyway (losses, gradients, the monitor) and adds cheap checks of its own, which together take
-at most a fortieth of the time. It draws from generators of its own and changes nothing: with it or without, a run's
-weights are the same bit for bit. Its readings stand in metrics.jsonl ("watch/..."), its findings in health.jsonl.
+at most a fortieth of the time: of the training thread's processor time, so that a busy machine neither makes checks
+look dear nor readings few (where a GPU computes, that thread waits, and the clock on the wall counts). It draws from
+generators of its own and changes nothing: with it or without, a run's weights are the same bit for bit. Its readings
+stand in metrics.jsonl ("watch/..."), its findings in health.jsonl.
 """
 
 from __future__ import annotations
@@ -33,6 +35,8 @@ from genloom.runs import Run
 
 SHARE = 0.025
 """The part of the training time that the watch may take."""
+LOOKS, PAUSE = 40, 10.0
+"""It looks so often in a run, and in long runs at least every so many seconds; never more often than rows come."""
 ITEMS = 256
 """Items that a check looks at; a check begins with fewer to learn what it costs."""
 TRIALS = (16, 64)
@@ -68,14 +72,15 @@ class Probe:
 
 @dataclass
 class Purse:
-    """Time that may be spent: a share of what has passed."""
+    """Time that may be spent: a share of what has passed on a clock."""
 
+    clock: Callable[[], float] = time.thread_time
     begun: float = 0.0
     spent: float = 0.0
 
-    def affords(self, seconds: float, now: float) -> bool:
+    def affords(self, seconds: float) -> bool:
         """Whether so much more stays within the share."""
-        return self.spent + seconds <= SHARE * (now - self.begun)
+        return self.spent + seconds <= SHARE * (self.clock() - self.begun)
 
 
 def line(finding: Finding) -> str:
@@ -112,8 +117,9 @@ class Watch:
     def __post_init__(self) -> None:
         self.configured()
         self.movement = probes.Movement(self.game.players, self.averages)
+        self.purse.clock = time.monotonic if self.device.type == "cuda" else time.thread_time
         self._variety: probes.Variety | None = None
-        self._next = 0.0
+        self._next = (0.0, 0.0)  # progress and seconds, of which one has to pass before the next look
         self._first = 0
         self.fresh = True  # False where the first weights are another run's
 
@@ -132,6 +138,7 @@ class Watch:
             optimizers=optimizers_of(config, players),
             images=modality == "image",
         )
+
         if self.probes:  # they hold phases; what they cost is known
             known = {p.name: p for p in self.probes}
             self.probes = [self._as_before(p, known.get(p.name)) for p in self._plan()]
@@ -164,15 +171,16 @@ class Watch:
                 self.open[str(entry["name"])] = Open(Finding(**known))  # type: ignore[arg-type]
         self.journal.heard = self._hear
         self.movement.before = None
+        self._next = (0.0, 0.0)  # after a rollback, progress is less than it was
         if not self.probes:
-            self.purse.begun, self._first = now, step
+            self.purse.begun, self._first = self.purse.clock(), step
             self.probes = self._plan()
         if step == 0 and "watch/constant_items" not in self.history:
             self._before_the_first(now)
 
     def _before_the_first(self, now: float) -> None:
         """What is measured once: the loss of the first weights, and whether the items hold anything."""
-        began = time.monotonic()
+        began = self.purse.clock()
         row = {"watch/fresh": 1.0} if self.fresh else {}
         row["watch/constant_items"] = probes.constant_share(self.dataset)
         if self.setting.solo:
@@ -180,7 +188,9 @@ class Watch:
                 found = next(p for p in self.probes if p.name.startswith("loss")).measure(32)
             if math.isfinite(start := found.get(f"train/{self.setting.phase}", math.nan)):
                 row[f"watch/start/{self.setting.phase}"] = start
-        self.purse.spent += time.monotonic() - began  # without the row: the first one loads TensorBoard's writer anyway
+        self.purse.spent += (
+            self.purse.clock() - began
+        )  # without the row: the first one loads TensorBoard's writer anyway
         self.journal.row(0, {"seconds": round(now, 3), **row})
 
     def _plan(self) -> list[Probe]:
@@ -195,7 +205,7 @@ class Watch:
         if first_order:
             found.append(Probe("units", lambda n: probes.units(
                 self.model, first_order, self.dataset, n, seed, self.plan, self.device), wanted=64))  # fmt: skip
-        if isinstance(self.model, CanEncode):
+        if isinstance(self.model, CanEncode) and self.model.quick:
             found.append(Probe("codes", lambda n: probes.codes(
                 self.model, self.dataset, n, self.plan, self.device)))  # fmt: skip
         if isinstance(self.model, CanSample) and game and self.setting.images:
@@ -209,7 +219,7 @@ class Watch:
         if not any(k.endswith("accuracy") for k in found):  # a player without verdicts: its loss alone says nothing
             self.probes = [p for p in self.probes if p.name != f"loss {phase.name}"]
             return {}
-        return found | {f"n/{phase.name}": float(min(n, self.dataset.validation.items, self.dataset.train.items))}
+        return found
 
     def _compare_with(self) -> None:
         self._variety = probes.Variety(self.dataset, derive_seed(self.options.seed, "watch variety"), ITEMS)
@@ -222,23 +232,23 @@ class Watch:
 
     def look(self, step: int, now: float) -> bool:
         """Takes the readings that can be afforded and judges. Whether the run should stop for something new."""
-        started = time.monotonic()
-        since = now - self.purse.begun
-        if now < self._next or since <= 0:
+        clock, progress = self.purse.clock, self.history.progress
+        started = clock()
+        since = started - self.purse.begun
+        if (progress < self._next[0] and now < self._next[1]) or since <= 0:
             return False
         step_seconds = since / max(step - self._first, 1)
-        total = now / max(self.history.progress, 1e-6)
+        total = step_seconds * step / max(progress, 1e-6)
         for probe in sorted(self.probes, key=lambda p: p.readings):
             expected = probe.expected(step_seconds)
             if expected > 0.2 * SHARE * total:
                 continue  # five readings in the whole run would tell nothing
-            if not self.purse.affords(expected + time.monotonic() - started, now):
+            if not self.purse.affords(expected + clock() - started):
                 break  # save up: every check gets its turn
             self._take(probe, step, now)
         new = self.judge(step, now)
-        spent = time.monotonic() - started
-        self.purse.spent += spent
-        self._next = now + max(total / 40 if total < 400 else 10.0, 1.0)
+        self.purse.spent += clock() - started
+        self._next = (progress + 1 / LOOKS, now + PAUSE)
         stop = new and self.options.on_illness == "stop"
         if stop:
             self.journal.reporter.say("stops here, as --train.on_illness stop asks")
@@ -249,10 +259,10 @@ class Watch:
             probe.prepare()
             probe.prepare = None
             return
-        size, began = probe.size, time.monotonic()
+        size, began = probe.size, self.purse.clock()
         with seeded(derive_seed(self.options.seed, "watch"), self.device), self._weights(probe):
             found = self.movement.measure(step) if probe.name == "movement" else probe.measure(size)
-        probe.cost, probe.tried = time.monotonic() - began, size
+        probe.cost, probe.tried = self.purse.clock() - began, size
         probe.readings += 1
         if found and size == probe.wanted:
             self.journal.row(step, {"seconds": round(now, 3), **{f"watch/{k}": v for k, v in found.items()}})

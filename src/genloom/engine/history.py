@@ -115,10 +115,15 @@ def lasting(series: Series, h: History, least: int, share: float = 0.0) -> np.nd
     return np.array(values) if len(values) >= least else None
 
 
-def improves(monitor: Series, h: History, share: float) -> bool | None:
-    """Whether the best of the last `share` of the whole run is lower than the best before, by 2%; None where there are
-    not three readings in it and one before."""
+def improves(monitor: Series, h: History, share: float, by: float = 0.02) -> bool | None:
+    """Whether the best of the last `share` of the whole run is lower than the best before, by a share `by` of it; None
+    where there are not three readings in it and one before."""
     now = len(monitor.since(round(h.step * (1 - share / max(h.progress, share)))))
     if now < 3 or now == len(monitor):
         return None
-    return min(monitor.values[-now:]) < 0.98 * min(monitor.values[:-now])
+    return min(monitor.values[-now:]) < (1 - by) * min(monitor.values[:-now])
+
+
+def before(series: Series, h: History, share: float) -> Series:
+    """The readings that are older than the last `share` of the whole run."""
+    return series.until(h.step * (1 - share / max(h.progress, share, 1e-9)))

@@ -87,18 +87,21 @@ def _fingerprint(tensors: Sequence[Tensor]) -> Tensor:
 def losses(
     model: Model, phase: Phase, dataset: Dataset, n: int, seed: int, plan: Plan, device: torch.device
 ) -> dict[str, float]:
-    """A phase's loss and accuracies on n training and n held-out items, with the same draws for both and every time.
+    """A phase's loss and accuracies on up to n training and n held-out items, with the same draws for both and every
+    time.
 
-    train/PHASE, held-out/PHASE, and /PART after them for parts that are accuracies. {} where a side has under 16 items.
+    train/PHASE, held-out/PHASE, and /PART after them for parts that are accuracies; n/PHASE: the harmonic mean of both
+    numbers of items, on which the error of a difference depends. {} where a side has under 16 items.
     """
     found: dict[str, float] = {}
     sides = {"train": dataset.train, "held-out": dataset.validation}
-    n = min(n, *(s.items for s in sides.values()))
-    if n < 16:
+    many = {side: min(n, split.items) for side, split in sides.items()}
+    if min(many.values()) < 16:
         return {}
+    found[f"n/{phase.name}"] = 2 / sum(1 / c for c in many.values())
     for side, split in sides.items():
         sums: dict[str, float] = {}
-        for i, index in enumerate(spread(split, n).split(64)):
+        for i, index in enumerate(spread(split, many[side]).split(64)):
             batch = arrange_batch(split.batch(index), plan, device)
             size = batch_size(batch)
             step = Step(seed=derive_seed(seed, "watch", i), rows=(0, size, size), device=device)
@@ -107,7 +110,7 @@ def losses(
             parts = {f"/{k}": v for k, v in loss.parts.items() if k.endswith("accuracy")}
             for key, value in {"": loss.total, **parts}.items():
                 sums[key] = sums.get(key, 0.0) + float(value.detach()) * size
-        found |= {f"{side}/{phase.name}{key}": value / n for key, value in sums.items()}
+        found |= {f"{side}/{phase.name}{key}": value / many[side] for key, value in sums.items()}
     return found
 
 

@@ -24,12 +24,26 @@ ROOTS = ("frozen weights", "rate too low", "divergence")
 """Findings from which others follow, of which nothing is said then."""
 
 
+UNTAUGHT = ("vanishing gradient", "discriminator at chance")
+FOLLOWS = {
+    "mode collapse": UNTAUGHT,
+    "missing modes": UNTAUGHT,
+    "posterior collapse": ("dead units",),
+    "overfitting": ("no progress",),
+}
+"""Of a finding nothing is said where one is there from which it follows: samples of a generator that is taught nothing
+resemble each other, codes say nothing where a layer lets nothing through."""
+
+
 def diagnose(h: History, s: Setting) -> list[Finding]:
     """All that can be seen now."""
     found = [f for symptom in COMMON if (f := symptom(h, s)) is not None]
     if any(f.name in ROOTS for f in found):
         return found
-    return found + [f for symptom in (SOLO if s.solo else GAME) if (f := symptom(h, s)) is not None]
+    for symptom in SOLO if s.solo else GAME:
+        if (f := symptom(h, s)) is not None and not any(x.name in FOLLOWS.get(f.name, ()) for x in found):
+            found.append(f)
+    return found
 
 
 def not_finite(h: History, s: Setting) -> Finding | None:

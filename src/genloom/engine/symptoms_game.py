@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from genloom.engine.advice import Finding, Setting
-from genloom.engine.history import IN_A_ROW, History, Series, improves, lasting
+from genloom.engine.history import IN_A_ROW, History, Series, before, improves, lasting
 
 
 def judges(h: History, s: Setting) -> Iterator[tuple[str, str, str, dict[str, Series]]]:
@@ -20,16 +20,17 @@ def judges(h: History, s: Setting) -> Iterator[tuple[str, str, str, dict[str, Se
 
 
 def discriminator_wins(h: History, s: Setting) -> Finding | None:
-    """The judge is always right, past the first half of the run: before, most good games look like that too."""
+    """The judge is always right. Many a good game begins like that: only a gradient that has vanished is called before
+    half of the run."""
     for _, player, opponent, accuracies in judges(h, s):
         windows = [lasting(a, h, 8, 0.3) for a in accuracies.values()]
-        if h.progress < 0.5 or not all(w is not None and w.min() > 0.9 for w in windows):
+        if h.progress < 0.3 or not all(w is not None and w.min() > 0.9 for w in windows):
             continue
         gradient = h[f"gradient/{opponent}"]
         right = ", ".join(f"{k.replace('_', ' ')} {a.last:.1%}" for k, a in accuracies.items())
         if len(gradient) >= 8:
             once, now = float(np.max(gradient.values[: len(gradient) // 2])), float(np.median(gradient.recent(5)))
-            if now < 0.02 * once and all(a.last > 0.99 for a in accuracies.values()):
+            if now < 0.02 * once and all(a.recent(5).mean() > 0.99 for a in accuracies.values()):
                 return Finding(
                     "vanishing gradient",
                     f"{right}; the gradient of {opponent} has fallen from {once:.2g} to {now:.2g}",
@@ -37,6 +38,8 @@ def discriminator_wins(h: History, s: Setting) -> Finding | None:
                     s.weaker(player, opponent),
                     "serious",
                 )
+        if h.progress < 0.5:
+            continue
         despair = [lasting(h[f"loss/{p}"], h, 8, 0.3) for p, who in s.phases if who == opponent]
         if any(w is not None and w.min() > 10 for w in despair):
             return Finding(
@@ -47,10 +50,12 @@ def discriminator_wins(h: History, s: Setting) -> Finding | None:
             )
         if not all(w is not None and w.min() > 0.99 for w in windows):
             continue
-        if improves(h["monitor"], h, 0.3) is not False:
-            continue  # a judge may be right and still teach: then samples get better
+        # a judge may be right and still teach: then samples get better, by more than a little where it is very sure
+        sure = any(w is not None and w.min() > 4 for w in despair)
+        if improves(h["monitor"], h, 0.3, 0.15 if sure else 0.02) is not False:
+            continue
         return Finding(
-            "discriminator wins", f"{right} for a third of the run, and samples have not become better",
+            "discriminator wins", f"{right} for a third of the run, and samples have hardly become better",
             f"{player} tells every sample from real items; {opponent} cannot keep up",
             s.weaker(player, opponent),
         )  # fmt: skip
@@ -82,8 +87,8 @@ def discriminator_overfits(h: History, s: Setting) -> Finding | None:
             n = h[f"watch/n/{phase}"]
             if name == "fake_accuracy" or min(len(train), len(held), len(n)) < IN_A_ROW:
                 continue
-            gap = train.recent(IN_A_ROW) - held.recent(IN_A_ROW)
-            if gap.min() < 0.1 + 3 * (0.5 / n.last) ** 0.5:
+            gap = train.recent(5) - held.recent(5)
+            if gap.mean() < 0.1 + 3 * (0.5 / n.last) ** 0.5 or gap[-IN_A_ROW:].min() < 0.1:
                 continue
             return Finding(
                 "discriminator overfits",
@@ -95,20 +100,26 @@ def discriminator_overfits(h: History, s: Setting) -> Finding | None:
 
 
 def mode_collapse(h: History, s: Setting) -> Finding | None:
-    """Samples resemble each other more than real items do, or leave whole groups out."""
+    """Samples resemble each other more than real items do, or leave whole groups out, and are not on the way to vary
+    more: the samples of a generator that has only begun look just like that."""
     diversity, twins, lost = h["watch/diversity"], h["watch/twins"], h["watch/lost"]
-    if len(diversity) < IN_A_ROW or h.progress < 0.2 or diversity.last > 1.1 * diversity.values[-IN_A_ROW]:
+    earlier = before(diversity, h, 0.15)
+    if len(diversity) < IN_A_ROW or not len(earlier) or diversity.last > 1.1 * earlier.last:
+        return None
+    if h.progress < 0.75 and improves(h["monitor"], h, 0.25):
         return None
     player = next((p for _, p, _, _ in judges(h, s)), s.players[0])
     cure = s.diversify(player)
     likely = "the generator makes few different items, whatever noise it is given"
-    if diversity.recent(IN_A_ROW).max() < 0.5:
+    if h.progress > 0.5 and diversity.recent(IN_A_ROW).max() < 0.5:
         seen = f"samples lie {diversity.last:.2f} times as far apart as real items"
         return Finding("mode collapse", seen, likely, cure, "serious")
-    if twins.recent(IN_A_ROW).min() > 0.5:
+    if h.progress > 0.3 and twins.recent(IN_A_ROW).min() > 0.5:
         seen = f"{twins.last:.0%} of samples have a near twin among {s.samples} samples"
         return Finding("mode collapse", seen, likely, cure, "serious")
-    if h.progress > 0.4 and len(lost) >= IN_A_ROW and lost.recent(IN_A_ROW).min() > 0.3:
+    settled = before(lost, h, 0.3)
+    falling = len(settled) > 0 and lost.recent(IN_A_ROW).mean() < 0.8 * settled.recent(IN_A_ROW).mean()
+    if h.progress > 0.5 and len(lost) >= IN_A_ROW and lost.recent(IN_A_ROW).min() > 0.3 and not falling:
         seen = f"groups that hold {lost.last:.0%} of the real items get less than a fifth of their share of samples"
         return Finding("missing modes", seen, "the generator leaves parts of the data out", cure)
     return None
