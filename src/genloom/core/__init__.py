@@ -1,6 +1,15 @@
 """The contract: fields, players, phases, models, capabilities. Depends on torch alone, to be read in one sitting."""
 
-from genloom.core.capabilities import CanCompress, CanDecode, CanEncode, CanSample, CanStream, HasLikelihood, Sampling
+from genloom.core.capabilities import (
+    CanCompress,
+    CanDecode,
+    CanEncode,
+    CanSample,
+    CanStream,
+    CanTranslate,
+    HasLikelihood,
+    Sampling,
+)
 from genloom.core.config import config_from_json, config_to_json
 from genloom.core.model import Model
 from genloom.core.play import Loss, Optimizer, Phase, Player, Step, derive_seed
@@ -25,6 +34,7 @@ __all__ = [
     "CanEncode",
     "CanSample",
     "CanStream",
+    "CanTranslate",
     "Column",
     "DataSpec",
     "Field",

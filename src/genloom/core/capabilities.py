@@ -70,6 +70,26 @@ class CanSample(ABC):
         """
 
 
+class CanTranslate(ABC):
+    """Turns given pictures into others: fills holes, sharpens, colours, denoises, for the tasks it was trained for."""
+
+    @property
+    @abstractmethod
+    def tasks(self) -> tuple[str, ...]:
+        """What it was trained for, of `genloom.samplers.restore.TASKS`."""
+
+    @abstractmethod
+    def translate(
+        self,
+        given: Tensor,
+        *,
+        condition: Batch | None = None,
+        options: Sampling = Sampling(),
+        generator: torch.Generator,
+    ) -> Batch:
+        """One item for each of `given` (B, C', H', W') in the scale [-1, 1], NaN where nothing is known."""
+
+
 class CanDecode(ABC):
     """Has a latent space whose points can be turned into items: interpolation, walks, maps."""
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from genloom.data.options import DataOptions
 from genloom.engine.options import TrainOptions
 from genloom.models.diffusion.flow import FlowConfig
+from genloom.models.diffusion.palette import PaletteConfig
 from genloom.recipes.ranges import Choice, Linear, Log
 from genloom.recipes.registry import Recipe, recipe
 
@@ -45,6 +46,34 @@ def flow(size: str = "nano") -> Recipe:
     return Recipe(
         model="flow",
         config=SIZES[size],
+        data=DataOptions(source="mnist"),
+        train=TrainOptions(budget="5m", batch=256 if size == "base" else 64),
+    )
+
+
+@recipe(
+    "palette",
+    "a flow told a degraded picture: fills holes, enlarges, colours or denoises (`genloom translate`)",
+    sizes=("nano", "small", "base"),
+    smoke={
+        "config.flow.widths": (32, 32),
+        "config.flow.blocks": (1, 1),
+        "config.flow.steps": 4,
+        "train.budget": "30steps",
+        "train.batch": 16,
+        "data.limit": 200,
+    },
+    ranges={
+        "config.flow.optimizer.lr": Log(3e-4, 1e-2),
+        "config.flow.optimizer.muon_lr": Log(2e-3, 1e-1),
+        "train.batch": Choice(32, 64, 128, 256),
+    },
+)
+def palette(size: str = "nano") -> Recipe:
+    """Sizes as of `flow`; `--config.task` says what for."""
+    return Recipe(
+        model="palette",
+        config=PaletteConfig(flow=SIZES[size]),
         data=DataOptions(source="mnist"),
         train=TrainOptions(budget="5m", batch=256 if size == "base" else 64),
     )

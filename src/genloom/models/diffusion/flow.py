@@ -236,7 +236,7 @@ class Flow(Model, CanSample, CanDecode, CanEncode, HasLikelihood):
             return x
         if any(k not in batch for k in self.conditioner.fields):
             batch, options = self.conditioner.null(len(x), x.device), replace(options, guidance=1.0)
-        times = self._grid(options.steps or max(INVERSION_STEPS, min(self.config.steps, 100)))[::-1]
+        times = self.times(options.steps or max(INVERSION_STEPS, min(self.config.steps, 100)))[::-1]
         return sample_adams(self.field(len(x), batch, options), x, times) / self._spread(times[-1])
 
     def nll(self, batch: Batch, *, generator: torch.Generator) -> Tensor:
@@ -317,7 +317,7 @@ class Flow(Model, CanSample, CanDecode, CanEncode, HasLikelihood):
 
         return within(guided, plain, interval)
 
-    def _grid(self, steps: int) -> list[float]:
+    def times(self, steps: int) -> list[float]:
         """The times of `steps` steps of a solver, falling to 0."""
         c = self.config
         if c.grid == "karras":
@@ -355,10 +355,10 @@ class Flow(Model, CanSample, CanDecode, CanEncode, HasLikelihood):
         x = solve(
             options.solver or c.solver,
             velocity,
-            noise * self._spread(self._grid(max(steps, 1))[0]),
+            noise * self._spread(self.times(max(steps, 1))[0]),
             evaluations=steps,
             callback=watch,
-            grid=self._grid,
+            grid=self.times,
             eta=options.eta,
             seed=seed,
         )
