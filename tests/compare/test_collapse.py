@@ -166,7 +166,9 @@ def test_the_share_that_stops_it() -> None:
     assert [v["verdict"] for v in found["verdicts"]] == ["collapses", "collapses", "holds"]
     assert found["summary"].startswith("50% fresh data is the smallest share tried that stops")
     assert "10% does not" in found["summary"]
-    assert "FD 5" in found["verdicts"][0]["sentence"]
+    assert "FD from 5" in found["verdicts"][0]["sentence"]
+    assert "to 30" in found["verdicts"][0]["sentence"]
+    assert "recall" not in found["verdicts"][0]["sentence"], "what does not decline is no sign of collapse"
     assert judged(planned({0.0: falls}))["summary"].startswith("No share tried stops")
     assert judged(planned({0.0: holds}))["summary"].startswith("No collapse was found")
     assert judged(planned({0.0: falls[:3]}))["verdicts"][0]["verdict"] == "inconclusive"

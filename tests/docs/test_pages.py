@@ -18,7 +18,7 @@ from genloom.cli.table import VERBS
 GUIDE = ROOT / "docs" / "guides" / "add-a-model.md"
 PLUGIN = ROOT / "tests" / "plugin"
 OTHERS = ("pip", "git", "cd", "source", "tensorboard", "pre-commit", "pytest")  # not ours: never run
-LONG = ("demo", "compare", "tune")  # run by tests of their own
+LONG = ("demo", "compare", "tune", "experiment")  # run by tests of their own
 
 
 def name(page: Path) -> str:

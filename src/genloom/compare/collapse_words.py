@@ -72,7 +72,7 @@ def judged(record: Mapping[str, Any]) -> dict[str, Any]:
             "figures": [_told(d) for d in found],
             "sentence": _sentence(record, share, verdict, found),
         })  # fmt: skip
-    return {"verdicts": verdicts, "summary": _summary(verdicts, plan)}
+    return {"verdicts": verdicts, "summary": _summary(verdicts, plan, _slowed(record))}
 
 
 def _told(d: Decline) -> dict[str, Any]:
@@ -81,24 +81,36 @@ def _told(d: Decline) -> dict[str, Any]:
 
 def _sentence(record: Mapping[str, Any], share: float, verdict: str, found: Sequence[Decline]) -> str:
     last = record["plan"]["generations"] - 1
+    told = [d for d in found if d.worse or verdict != "collapses"]
+    shown = f"{_listed([_ends(record, share, d.key, last) for d in told])}, from generation 0 to {last}"
     head = f"With {_percent(share)} fresh data"
-    shown = [
-        f"{LABELS[d.key][0]} {_ends(record, share, d.key, last)}" for d in found if d.worse or verdict != "collapses"
-    ]
     if verdict == "collapses":
-        ps = ", ".join(f"{d.adjusted:.2g}" for d in found if d.worse)
-        return f"{head} the chain collapses: {_listed(shown)} (p = {ps}, corrected for {len(found)} figures)."
+        ps = _listed([f"{d.adjusted:.2g}" for d in told])
+        return f"{head} the chain collapses: {shown} (p = {ps}, corrected for {len(found)} figures)."
     if verdict == "holds":
-        return f"{head} nothing gets steadily worse by more than chance: {_listed(shown)}."
-    return f"{head} so short an experiment cannot tell: {_listed(shown)}."
+        return f"{head} nothing gets steadily worse by more than chance: {shown}."
+    return f"{head} so short an experiment cannot tell: {shown}."
 
 
 def _ends(record: Mapping[str, Any], share: float, key: str, last: int) -> str:
-    first, then = (float(np.mean([means(e)[key] for e in chain(record, share, g)])) for g in (0, last))
-    return f"{first:.3g} in generation 0, {then:.3g} in generation {last}"
+    """A figure at the two ends of a chain: FD from 5.3 to 21.8."""
+    ends = [float(np.mean([means(e)[key] for e in chain(record, share, g)])) for g in (0, last)]
+    return f"{LABELS[key][0]} from {ends[0]:.3g} to {ends[1]:.3g}"
 
 
-def _summary(verdicts: Sequence[Mapping[str, Any]], plan: Mapping[str, Any]) -> str:
+def _slowed(record: Mapping[str, Any]) -> str:
+    """How far the smallest and the largest share that went to the end came."""
+    last = record["plan"]["generations"] - 1
+    ends = {share: [means(e)["fd"] for e in found] for share in record["plan"]["shares"]
+            if (found := chain(record, share, last))}  # fmt: skip
+    if len(ends) < 2:
+        return ""
+    low, high = min(ends), max(ends)
+    there = [f"{float(np.mean(ends[share])):.3g} with {_percent(share)}" for share in (low, high)]
+    return f" FD ends at {there[0]} and at {there[1]} fresh data."
+
+
+def _summary(verdicts: Sequence[Mapping[str, Any]], plan: Mapping[str, Any], slowed: str) -> str:
     """Which share of real data stops the collapse."""
     fallen = [v["share"] for v in verdicts if v["verdict"] in ("collapses", "broken")]
     held = [v["share"] for v in verdicts if v["verdict"] == "holds" and v["share"] > max(fallen, default=-1.0)]
@@ -110,7 +122,7 @@ def _summary(verdicts: Sequence[Mapping[str, Any]], plan: Mapping[str, Any]) -> 
         return (f"{_percent(min(held))} fresh data is the smallest share tried that stops the collapse, which "
                 f"{_percent(max(fallen))} does not ({scope}).")  # fmt: skip
     if fallen:
-        return f"No share tried stops the collapse, not even {_percent(max(fallen))} ({scope})."
+        return f"No share tried stops the collapse, not even {_percent(max(fallen))} ({scope}).{slowed}"
     return f"No collapse was found at any share tried ({scope}). More generations may show one."
 
 
