@@ -75,7 +75,7 @@ class Split(ABC):
 class ImageSplit(Split):
     """Rows of a uint8 tensor (N, C, H, W) that several splits share; it may lie in a memory-mapped file.
 
-    columns: further condition fields by name, each (N, ...): word ids, vectors, pictures as bytes.
+    columns: further condition fields by name, each (N, ...): whole numbers are ids, floats stay as they are.
     Batches are gathered by numpy: a training step's few dozen rows are copied before threads would have started. In
     memory an item takes 4 bytes for its row, and as many as its class needs.
     """
