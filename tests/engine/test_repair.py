@@ -25,7 +25,18 @@ from genloom.engine.history import History
 from genloom.engine.journal import Reporter
 from genloom.engine.load import load
 from genloom.engine.precision import Plan
-from genloom.engine.repair import LAST, PATIENCE, TREATMENTS, Physician, Repair, changed, drop_stale, onset, repairs_of
+from genloom.engine.repair import (
+    LAST,
+    PATIENCE,
+    TREATMENTS,
+    Physician,
+    Repair,
+    beginnings,
+    changed,
+    drop_stale,
+    onset,
+    repairs_of,
+)
 from genloom.engine.train import build, settings_of, train
 from genloom.engine.trainer import Trainer
 from genloom.errors import BadValue
@@ -61,6 +72,8 @@ def ailing(monkeypatch: pytest.MonkeyPatch) -> Ailing:
                 self._consult()
 
         monkeypatch.setattr(health, "diagnose", diagnose)
+        monkeypatch.setattr("genloom.engine.trainer.onset", lambda history, finding: None)
+        monkeypatch.setattr(health.Watch, "look", lambda *_: False)
         monkeypatch.setattr(Trainer, "keep_moments", look)
         monkeypatch.setattr(engine.repair, "PATIENCE", patience)
 
@@ -210,14 +223,14 @@ def test_a_repair_changes_what_it_says_and_says_what_it_changes(
     run = shop.make("gan", config=SMALL, budget="60steps", on_illness="repair")
     train(run, shop.dataset, reporter=reporter)
     made = repairs_of(run)
-    assert [r.step for r in made] == [10, 16, 24, 30]
+    assert [r.step for r in made][:2] == [10, 7]  # the second goes back
     assert [len(r.changes) for r in made] == [1, 3, 1, 1]
     rows = run.metrics()
-    for part, since in (("r1", 16), ("pair_accuracy", 16)):  # pairs are the relativistic loss's
+    for part, since in (("r1", 7), ("pair_accuracy", 7)):  # pairs are the relativistic loss's
         there = {r["step"] for r in rows if f"discriminator/{part}" in r}
         assert there == {r["step"] for r in rows if "loss/discriminator" in r and r["step"] > since}
-    assert max(r["loss/generator"] for r in rows if "loss/generator" in r and r["step"] <= 10) < 0  # minimax
-    assert min(r["loss/generator"] for r in rows if "loss/generator" in r and r["step"] > 10) > 0
+    assert max(r["loss/generator"] for r in rows if "loss/generator" in r and r["step"] <= 7) < 0  # minimax
+    assert min(r["loss/generator"] for r in rows if "loss/generator" in r and r["step"] > 7) > 0
     assert [r["event"] for r in rows if "repair" in r] == [r.line for r in made]
     assert all(r.line in said.getvalue() for r in made)
     assert said.getvalue().count("no repair is left for mode collapse") == 1
@@ -322,6 +335,23 @@ def test_a_repaired_run_can_be_replayed(shop: Shop, silent: Reporter, ailing: Ai
     train(again, shop.dataset, replay=source, reporter=silent)
     assert same(source, again)
     assert repairs_of(again) == repairs_of(source)
+
+
+def test_going_back_before_an_earlier_repair_keeps_it(
+    shop: Shop, silent: Reporter, ailing: Ailing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ailing("mode collapse", 10, patience=0.15)
+    monkeypatch.setattr("genloom.engine.trainer.onset", lambda history, finding: 3)
+    runs = [shop.make("gan", config=SMALL, budget="30steps", on_illness="repair") for _ in range(2)]
+    train(runs[0], shop.dataset, reporter=silent)
+    made = repairs_of(runs[0])
+    assert [(r.step, r.back) for r in made][:2] == [(10, False), (0, True)]
+    assert beginnings(made[:2]) == [0, 0]
+    assert min(r["loss/generator"] for r in runs[0].metrics() if "loss/generator" in r) > 0  # never minimax again
+    killed(shop, runs[1], 12, monkeypatch) if len(made) == 2 else killed(shop, runs[1], 18, monkeypatch)
+    train(runs[1], shop.dataset, reporter=silent)
+    assert [asdict(r) for r in repairs_of(runs[1])] == [asdict(r) for r in made]
+    assert same(*runs)
 
 
 def test_checkpoints_of_a_course_given_up_are_dropped(shop: Shop, silent: Reporter) -> None:

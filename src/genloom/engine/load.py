@@ -15,7 +15,7 @@ from genloom.engine.ema import post_hoc_weights
 from genloom.engine.given import partners
 from genloom.engine.moments import Kept, weights
 from genloom.engine.precision import Plan, arithmetic, arrange, processor
-from genloom.engine.repair import repaired, repairs_of
+from genloom.engine.repair import beginnings, repaired, repairs_of
 from genloom.engine.train import Settings, device_of, settings_of
 from genloom.errors import BadValue, Damaged
 from genloom.modalities.text import Tokenizer, tokenizer_from_json
@@ -84,7 +84,8 @@ def load(
     if set(tensors) != set(expected) or any(tensors[k].shape != expected[k].shape for k in tensors):
         raise Damaged(f"the checkpoint of {run.path} is another model's: its weights do not fit {settings.model!r}")
     model.load_state_dict(tensors)
-    if done := [r for r in repairs_of(run) if r.step <= step]:
+    if made := repairs_of(run):
+        done = [r for r, begun in zip(made, beginnings(made), strict=True) if begun <= step]
         settings = replace(settings, config=repaired(settings.config, done))
         model.config = settings.config
     tokenizer_file = run.path / "tokenizer.json"

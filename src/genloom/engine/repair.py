@@ -185,6 +185,14 @@ def repairs_of(run: Run) -> list[Repair]:
     return [Repair(**{k: line[k] for k in names}) for line in run.repairs()]
 
 
+def beginnings(repairs: Sequence[Repair]) -> list[int]:
+    """The step from which each repair counts: its own, or where a later one went back further, that one's."""
+    found: list[int] = []
+    for repair in reversed(repairs):
+        found.append(min([repair.step, *found[-1:]]))
+    return found[::-1]
+
+
 def repaired(config: Any, repairs: Iterable[Repair]) -> Any:
     """The configuration after some repairs."""
     for repair in repairs:
@@ -269,8 +277,7 @@ class Physician:
             changes = self._changes(treatment, progress)
             if not changes:
                 continue
-            earliest = repairs[-1].step if repairs else 0
-            back = max((s for s in before if earliest <= s < step), default=None) if treatment.back else None
+            back = max((s for s in before if s < step), default=None) if treatment.back else None
             start = step if back is None else back
             at = progress if back is None else progress * back / max(step, 1)
             return Repair(

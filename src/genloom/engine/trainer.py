@@ -27,7 +27,7 @@ from genloom.engine.journal import Journal, Reporter, duration
 from genloom.engine.options import TrainOptions
 from genloom.engine.precision import Plan
 from genloom.engine.preview import Monitor, draw_preview
-from genloom.engine.repair import Physician, Repair, onset, repaired, repairs_of
+from genloom.engine.repair import Physician, Repair, beginnings, onset, repaired, repairs_of
 from genloom.errors import BadValue, GenloomError
 from genloom.runs import Run
 
@@ -276,10 +276,13 @@ class Trainer:
         tensors = {"model": weights, "optimizer": self.game.optimizer_state()}
         tensors |= {name: average.state(self.model) for name, average in self.averages.items()}
         cost = self.meter.read(self.items)
+        if self.health is not None and not self.health.open:
+            self.healthy = self.step
         checkpoint.save(self.run, self.step, tensors, {
             "items": self.items,
             "attempt": self.attempt,
             "repairs": self.applied,
+            "healthy": self.healthy,
             "rate_scale": self.rate_scale,
             "best": self.best,
             "clock": {"elapsed": self.clock.elapsed(), "knots": self.clock.knots, "replay": self.clock.replay},
@@ -287,8 +290,6 @@ class Trainer:
         })  # fmt: skip
         if self.options.ema_post_hoc:
             self._snapshot()
-        if self.health is not None and not self.health.open:
-            self.healthy = self.step
         best = None if self.best is None else int(self.best["step"])
         checkpoint.prune(self.run, self.options.keep, best, *((0, self.healthy) if self.physician else ()))
         self.run.set_status(state=state, step=self.step, items=self.items, progress=self.clock.progress(self.step),
@@ -321,7 +322,7 @@ class Trainer:
         self.game.load_optimizer_state(checkpoint.read_tensors(self.run, step, "optimizer"))
         for name, average in self.averages.items():
             average.load(checkpoint.read_tensors(self.run, step, name))
-        self.step, self.best = step, state["best"]
+        self.step, self.best, self.healthy = step, state["best"], state.get("healthy")
         if not retry:
             self.attempt, self.rate_scale = state["attempt"], state["rate_scale"]
             self.meter = Meter(self.device, state["cost"])
@@ -365,12 +366,13 @@ class Trainer:
             self.reporter.say(repair.line)
             if repair.back:
                 self._go_back(repair)
-        while self.applied < len(self.recorded) and self.recorded[self.applied].step <= self.step:
-            repair, self.applied = self.recorded[self.applied], self.applied + 1
-            self._configure(repaired(self.base, self.recorded[: self.applied]), repair.step)
+        begins = beginnings(self.recorded)
+        while self.applied < len(self.recorded) and begins[self.applied] <= self.step:
+            repair, at, self.applied = self.recorded[self.applied], begins[self.applied], self.applied + 1
+            self._configure(repaired(self.base, self.recorded[: self.applied]), at)
             self.attempt += repair.back
             if self.world.leads and not any(row.get("repair") == self.applied for row in self.run.metrics()):
-                self.journal.row(repair.step, {"event": repair.line, "repair": self.applied})
+                self.journal.row(at, {"event": repair.line, "repair": self.applied})
 
     def _go_back(self, repair: Repair) -> None:
         """To the checkpoint from before an illness; what came after it is given up."""
@@ -393,8 +395,8 @@ class Trainer:
         if not self.recorded:
             return
         self._configure(self.base, 0)
-        for i, repair in enumerate(self.recorded[:count], 1):
-            self._configure(repaired(self.base, self.recorded[:i]), repair.step)
+        for i, at in enumerate(beginnings(self.recorded[:count]), 1):
+            self._configure(repaired(self.base, self.recorded[:i]), at)
         self.applied = count
 
     def _configure(self, config: Any, step: int) -> None:
