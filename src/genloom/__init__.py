@@ -24,6 +24,7 @@ _VERBS = {
     "evaluate": "evaluate",
     "interpolate": "latent",
     "reconstruct": "latent",
+    "translate": "translate",
     "tune": "compare.tune",
     "collapse": "compare.collapse",
     "experiment": "compare.experiment",

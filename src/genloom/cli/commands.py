@@ -74,6 +74,15 @@ def reconstruct(parsed: Parsed) -> Any:
     return reconstruct(parsed.words[0], **_given(parsed, "n", "seed", "raw", "out", "runs"))
 
 
+def translate(parsed: Parsed) -> Any:
+    from genloom.verbs.translate import translate
+
+    keys = ("mask", "n", "factor", "sigma", "strength", "label", "steps", "solver", "guidance", "seed", "raw", "out")
+    run, *photo = parsed.words
+    task = str(parsed.values.get("task", ""))
+    return translate(run, task, photo[0] if photo else None, **_given(parsed, *keys, "runs"))
+
+
 def report(parsed: Parsed) -> Any:
     from genloom.verbs.report import report
 
@@ -170,6 +179,7 @@ COMMANDS: dict[str, Callable[[Parsed], Any]] = {
     "evaluate": evaluate,
     "interpolate": interpolate,
     "reconstruct": reconstruct,
+    "translate": translate,
     "compare": compare,
     "tune": tune,
     "experiment collapse": experiment_collapse,

@@ -197,6 +197,31 @@ VERBS = (
         ("genloom reconstruct 0001-vae",),
     ),
     Verb(
+        "translate",
+        "fill holes, enlarge, colour, clean or redraw pictures with a run's model",
+        (RUN, Argument("PHOTO", "a picture; without one, held-out items are tried and scored", required=False)),
+        (
+            Flag("--task", "text", "inpaint, outpaint, super-resolution, colour, denoise or sdedit"),
+            Flag("--mask", "text", "a picture, white where nothing is known", "a rectangle", metavar="PATH"),
+            Flag("--n", "int", "answers to a photo, or how many held-out items", "4, or 16", short="-n"),
+            Flag("--factor", "int", "of super-resolution: how much larger each side becomes", "4"),
+            Flag("--sigma", "float", "of denoise: the noise, in levels of 255", "25"),
+            Flag("--strength", "float", "of sdedit: how far back to noise, up to 1", "0.5"),
+            Flag("--label", "text", "the class that the model is told", "none"),
+            Flag("--steps", "int", "network evaluations", "50, of palette and sdedit the model's own"),
+            Flag("--solver", "text", "the sampler's solver by name", "ddim, of palette and sdedit the model's own"),
+            Flag("--guidance", "float", "strength of classifier-free guidance; 1 is none", "the model's own"),
+            SEED,
+            RAW,
+            Flag("--out", "text", "where to write: .png or .npy", "RUN/samples/", metavar="PATH"),
+            RUNS,
+        ),
+        (
+            "genloom translate 0001-flow --task inpaint",
+            "genloom translate 0001-flow photo.png --task super-resolution --factor 4 --out larger.png",
+        ),
+    ),
+    Verb(
         "compare",
         "several recipes under the same conditions: a leaderboard, a report, samples to judge blind",
         (

@@ -1,0 +1,338 @@
+"""`genloom translate`: holes filled, pictures enlarged, coloured, cleaned or redrawn by a run's model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from genloom.errors import BadData, BadValue
+from genloom.verbs.evaluate import data_of
+from genloom.verbs.places import check_count, check_out
+from genloom.verbs.results import Facts
+from genloom.verbs.sample import AnyRun, class_indices, open_run, sampling
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from genloom.core import Batch, Sampling
+    from genloom.engine.load import Loaded
+    from genloom.metrics.base import Result
+
+STEPS = 50  # evaluations of a model that was not trained for the task: fresh noise must have time to settle
+ETA = 0.85  # how much fresh noise each step brings, as DDNM's paper has it
+MOST = 10_000  # training items among which the nearest is sought
+ANSWERS = 4  # whose mean is scored too: the least squared error is not that of one plausible answer
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is asked, besides the picture. sigma: of noise, in levels of 255."""
+
+    task: str
+    factor: int = 4
+    sigma: float = 25.0
+    strength: float = 0.5
+    share: float | None = None
+
+    @property
+    def deviation(self) -> float:
+        """sigma in the scale [-1, 1]."""
+        return self.sigma / 127.5
+
+
+def translate(
+    run: AnyRun,
+    task: str,
+    photo: str | Path | None = None,
+    *,
+    mask: str | Path | None = None,
+    n: int | None = None,
+    factor: int | None = None,
+    sigma: float = 25.0,
+    strength: float = 0.5,
+    label: str | int | None = None,
+    seed: int = 0,
+    raw: bool = False,
+    out: str | Path | None = None,
+    steps: int | None = None,
+    solver: str | None = None,
+    guidance: float | None = None,
+    runs: str | Path = "runs",
+) -> Facts:
+    """What a run's model makes of a picture, by task: "inpaint", "outpaint", "super-resolution", "colour", "denoise"
+    or "sdedit".
+
+    Recipe `palette` trains a model for one task; any other flow of pictures does all of them without further training.
+    photo: a picture of the size the model makes (for super-resolution also the small one to be enlarged); None: n (16)
+    held-out items, which are degraded first and scored against their originals, beside simple methods. n: of a photo,
+    how many different answers (4). mask: a picture, white where nothing is known. factor: of super-resolution; sigma:
+    the noise to be taken away, in levels of 255; strength: how far sdedit goes back to noise. out: .png, by default in
+    RUN/samples/.
+
+    Raises NotFound for an unknown task, BadValue and BadData for pictures and masks that do not fit.
+    """
+    import torch
+
+    from genloom.modalities import image
+    from genloom.samplers.restore import TASKS, check_task
+
+    if not task:
+        raise BadValue(f"translate needs a task: give --task with one of {', '.join(TASKS)}")
+    check_task(task)
+    loaded = open_run(run, runs, raw)
+    name, shape, flow = _model(loaded, task)
+    config = getattr(loaded.model, "config", None)
+    if factor is None:
+        factor = getattr(config, "factor", 4)
+    if sigma <= 0:
+        raise BadValue(f"--sigma: expected levels of 255 above 0, got {sigma}")
+    job = Job(task, factor, sigma, strength)
+    options = sampling(steps=steps, solver=solver, guidance=guidance)
+    place = check_out(out or loaded.run.samples / f"{task}-seed{seed}.png", "image", folder=False)
+    generator = torch.Generator(loaded.device).manual_seed(seed)
+    hole = None if mask is None else _mask(Path(mask), shape)
+    if photo is None:
+        if task == "sdedit":
+            raise BadValue("sdedit redraws a picture of yours: name one (there is nothing to score it against)")
+        return _scored(loaded, flow, name, shape, job, hole, check_count(16 if n is None else n), seed, options,
+                       generator, label, place)  # fmt: skip
+    count = check_count(4 if n is None else n)
+    x = _picture(Path(photo), shape, job)
+    given = x if tuple(x.shape[1:]) != shape else _given(x, job, hole, generator, fresh=False)
+    given = given.expand(count, *given.shape[1:])
+    condition = _condition(loaded, label, count, generator)
+    made = _made(loaded, flow, name, shape, job, given, condition, options, generator)
+    shown = _shown(given[:1], shape)
+    groups = [("given", image.to_bytes(shown)), (task, image.to_bytes(made))]
+    picture = image.png(image.labelled(groups, columns=max(1, min(8, count))))
+    if place.suffix == ".npy":
+        image.save(image.to_bytes(made), place)
+    else:
+        image.write_bytes(place, picture)
+    data = {"run": str(loaded.run.path), "task": task, "n": count, "seed": seed, "out": str(place)}
+    return Facts(str(place), (("task", task), ("answers", count), ("of", str(photo))), data, (), picture)
+
+
+def _model(loaded: Loaded, task: str) -> tuple[str, tuple[int, ...], Any]:
+    """The item's name and shape, and the flow that does tasks untrained (None: the model was trained for this one)."""
+    from genloom.core import CanTranslate, the_item
+    from genloom.models.diffusion.flow import Flow
+
+    where, model = loaded.run.path, loaded.model
+    name, field = the_item(loaded.spec, "image", "translate")
+    if isinstance(model, CanTranslate):
+        if task not in model.tasks:
+            raise BadValue(
+                f"{where} was trained for {' and '.join(model.tasks)}, not for {task}: name that, or a run of a flow"
+            )
+        return name, field.shape, None
+    if not isinstance(model, Flow):
+        raise BadValue(
+            f"{where}: a model of type {type(model).__name__} cannot translate pictures: train recipe flow or palette"
+        )
+    if task == "colour" and field.shape[0] < 2:
+        raise BadValue(f"{where} makes grey pictures: colour needs a model of pictures with colour")
+    return name, field.shape, model
+
+
+def _picture(path: Path, shape: tuple[int, ...], job: Job) -> Tensor:
+    """A picture as (1, C, H, W) in [-1, 1]: of the model's size, or of super-resolution's smaller one."""
+    import numpy as np
+    import torch
+
+    from genloom.data.decode import read_picture
+    from genloom.errors import NotFound
+    from genloom.modalities.image import to_float
+
+    if not path.is_file():
+        raise NotFound(f"there is no picture {path}: name an existing file")
+    found = read_picture(path, None, "crop")
+    if found.pixels is None:
+        raise BadData(f"{path} cannot be read as a picture: give one that opens in a viewer")
+    pixels = torch.from_numpy(np.array(found.pixels))
+    pixels = pixels[None, None] if pixels.ndim == 2 else pixels.permute(2, 0, 1)[None]
+    channels, height, width = shape
+    sizes = [(height, width)]
+    if job.task == "super-resolution":
+        sizes.append((height // job.factor, width // job.factor))
+    if tuple(pixels.shape[2:]) not in sizes:
+        wanted = " or ".join(f"{h}x{w}" for h, w in sizes)
+        got = f"{pixels.shape[2]}x{pixels.shape[3]}"
+        raise BadData(f"{path} measures {got}, and this model works on {wanted} (height x width): scale it")
+    if pixels.shape[1] == 1 and channels == 3:
+        pixels = pixels.expand(-1, 3, -1, -1)
+    if pixels.shape[1] != channels:
+        raise BadData(f"{path} has {pixels.shape[1]} channels, and this model works on {channels}: turn it to grey")
+    return to_float(pixels)
+
+
+def _mask(path: Path, shape: tuple[int, ...]) -> Tensor:
+    """A picture as a mask (H, W): True where it is brighter than the middle."""
+    import numpy as np
+    import torch
+
+    from genloom.data.decode import read_picture
+    from genloom.errors import NotFound
+
+    if not path.is_file():
+        raise NotFound(f"there is no mask {path}: name an existing picture, white where nothing is known")
+    found = read_picture(path, None, "crop")
+    if found.pixels is None:
+        raise BadData(f"{path} cannot be read as a picture: give one that opens in a viewer")
+    pixels = torch.from_numpy(np.array(found.pixels)).float()
+    mask = (pixels if pixels.ndim == 2 else pixels.mean(2)) > 127
+    if tuple(mask.shape) != shape[1:]:
+        got, wanted = "x".join(map(str, mask.shape)), "x".join(map(str, shape[1:]))
+        raise BadData(f"the mask measures {got}, and the model's pictures {wanted}: give one of their size")
+    if not bool(mask.any()) or bool(mask.all()):
+        raise BadData(f"{path} is all {'white' if bool(mask.all()) else 'black'}: white marks what is to be filled")
+    return mask
+
+
+def _given(x: Tensor, job: Job, hole: Tensor | None, generator: Any, fresh: bool) -> Tensor:
+    """What the task gives of whole items. fresh: add the noise that is to be taken away again."""
+    import torch
+
+    from genloom.samplers.restore import degrade
+
+    if job.task == "denoise" and not fresh:
+        return x
+    noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(generator.initial_seed()))
+    return degrade(x, job.task, mask=hole, factor=job.factor, sigma=job.deviation, noise=noise)
+
+
+def _condition(loaded: Loaded, label: str | int | None, n: int, generator: Any) -> Batch | None:
+    if label is None:
+        return None
+    import torch
+
+    from genloom.core import the_class
+
+    indices, labelled = class_indices(loaded.spec, label), the_class(loaded.spec)
+    assert labelled is not None  # class_indices has refused otherwise
+    return {labelled[0]: torch.tensor(indices).repeat(-(-n // len(indices)))[:n].to(loaded.device)}
+
+
+def _made(
+    loaded: Loaded,
+    flow: Any,
+    name: str,
+    shape: tuple[int, ...],
+    job: Job,
+    given: Tensor,
+    condition: Batch | None,
+    options: Sampling,
+    generator: Any,
+    chunk: int = 64,
+) -> Tensor:
+    """Items (B, *shape) in [-1, 1] that the model makes of `given`, on the CPU."""
+    import torch
+
+    parts = []
+    for start in range(0, len(given), chunk):
+        some = given[start : start + chunk].to(loaded.device)
+        told = None if condition is None else {k: v[start : start + chunk] for k, v in condition.items()}
+        with torch.no_grad(), loaded.drawing():
+            if flow is None:
+                made: Any = loaded.model
+                item = made.translate(some, condition=told, options=options, generator=generator)[name]
+                low, high = loaded.spec[name].range
+                parts.append(((item.float() - low) * (2 / (high - low)) - 1).cpu())
+            else:
+                parts.append(_untrained(flow, shape, job, some, told, options, generator).float().clamp(-1, 1).cpu())
+    return torch.cat(parts)
+
+
+def _untrained(
+    flow: Any, shape: tuple[int, ...], job: Job, given: Tensor, told: Batch | None, options: Sampling, generator: Any
+) -> Tensor:
+    """A flow of whole pictures on a task it was not trained for."""
+    import torch
+
+    from genloom.samplers import restore
+    from genloom.samplers.solvers import check_solver, solve
+
+    n = len(given)
+    if told is None:  # no class is known of a given picture: the model is not told one
+        told, options = flow.conditioner.null(n, given.device), replace(options, guidance=1.0)
+    field = flow.field(n, told, options)
+    if job.task == "denoise":
+        return restore.denoised(field, given, job.deviation)
+    noise = torch.randn((n, *shape), generator=generator, device=given.device)
+    if job.task == "sdedit":
+        start = restore.started(given, job.strength, noise)
+        steps = max(1, round((options.steps or flow.config.steps) * job.strength))
+        solver = options.solver or "adams"
+        return solve(solver, field, start, evaluations=steps, grid=lambda s: [job.strength * (1 - i / s)
+                                                                              for i in range(s + 1)])  # fmt: skip
+    agree = restore.agreement(job.task, given, shape)
+    solver = options.solver or "ddim"
+    takes = check_solver(solver)
+    seed = int(torch.randint(2**62, (), generator=generator, device=given.device))
+    made = solve(solver, restore.consistent(field, agree), noise, evaluations=options.steps or STEPS, grid=flow.times,
+                 eta=ETA if takes.takes_eta else None, seed=seed)  # fmt: skip
+    return agree(made.clamp(-1, 1)) if job.task != "super-resolution" else made
+
+
+def _shown(given: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """What is given as pictures of the model's shape: grey where nothing is known, small ones in large pixels."""
+    import torch.nn.functional as F
+
+    x = given.nan_to_num(0.0).clamp(-1, 1)
+    if x.shape[1] != shape[0]:
+        x = x.expand(-1, shape[0], -1, -1)
+    return x if tuple(x.shape[2:]) == shape[1:] else F.interpolate(x, shape[1:], mode="nearest")
+
+
+def _scored(
+    loaded: Loaded, flow: Any, name: str, shape: tuple[int, ...], job: Job, hole: Tensor | None, n: int, seed: int,
+    options: Sampling, generator: Any, label: str | int | None, place: Path,
+) -> Facts:  # fmt: skip
+    """n held-out items, degraded, restored and compared with the originals, beside what simple methods make of them."""
+    import torch
+
+    from genloom.core import the_class
+    from genloom.metrics.base import spread
+    from genloom.metrics.restoration import closeness, simple
+    from genloom.modalities import image
+
+    dataset = data_of(loaded)
+    if not len(dataset.test):
+        raise BadData(f"{dataset.name} holds no held-out items to try: name a picture of yours")
+    index = torch.randperm(len(dataset.test), generator=torch.Generator().manual_seed(seed))[:n]
+    batch = dataset.test.batch(index)
+    originals = batch[name]
+    given = _given(originals, job, hole, generator, fresh=True)
+    labelled = the_class(loaded.spec)
+    condition = _condition(loaded, label, len(index), generator)
+    if condition is None and labelled is not None and flow is None:
+        condition = {labelled[0]: batch[labelled[0]].to(loaded.device)}  # a palette is told the class, as in training
+    sure = job.task == "denoise" and flow is not None  # that is the mean already
+    answers = [
+        _made(loaded, flow, name, shape, job, given, condition, options, generator)
+        for _ in range(1 if sure else ANSWERS)
+    ]
+    made = answers[0]
+    train = dataset.train.batch(spread(len(dataset.train), MOST))[name]
+    ways = {"the model": made}
+    if not sure:
+        ways[f"the model, mean of {ANSWERS} answers"] = torch.stack(answers).mean(0)
+    ways |= simple(job.task, given, shape, train)
+    results: list[Result] = [r for way, items in ways.items() for r in closeness(items, originals, way)]
+    rows = [(r.name, f"{r.value:.2f}" if r.key == "psnr" else f"{r.value:.3f}") for r in results]
+    few = slice(0, 12)
+    groups: Sequence[tuple[str, Tensor]] = [
+        ("given", image.to_bytes(_shown(given[few], shape))),
+        *((way, image.to_bytes(items[few])) for way, items in ways.items()),
+        ("held-out originals", image.to_bytes(originals[few])),
+    ]
+    picture = image.png(image.labelled(groups, columns=min(12, n)))
+    if place.suffix == ".npy":
+        image.save(image.to_bytes(made), place)
+    else:
+        image.write_bytes(place, picture)
+    data = {"run": str(loaded.run.path), "task": job.task, "n": len(index), "seed": seed, "out": str(place),
+            "results": [r.to_json() for r in results]}  # fmt: skip
+    return Facts(f"{job.task} of {len(index)} held-out items", (*rows, ("picture", str(place))), data, (), picture)
