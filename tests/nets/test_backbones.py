@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from genloom.errors import BadData, BadValue
-from genloom.nets.backbones import backbone
+from genloom.nets.backbones import Form, backbone, form_of
 from genloom.nets.condition import Cond
 from genloom.nets.unet import fold, unfold
 
@@ -90,3 +90,27 @@ def test_unfold_undoes_fold(space: tuple[int, ...]) -> None:
 def test_says_when_it_does_not_fit(kind: str, shape: tuple[int, ...], changes: dict, error: type, said: str) -> None:
     with pytest.raises(error, match=said):
         backbone(kind, shape, **{**CHOICES, **changes})
+
+
+@pytest.mark.parametrize(
+    ("shape", "form"),
+    [
+        ((3, 64, 64), Form((32, 96), (1, 3), (), 2)),
+        ((1, 64, 63), Form((32, 96), (1, 3), (), 2)),
+        ((1, 8000), Form((32, 96, 96, 96), (1, 1, 1, 3), (3,), 16)),
+        ((2, 64), Form((32, 96), (1, 3), (1,), 2)),
+        ((1, 16, 32, 32), Form((32, 96), (1, 3), (1,), (2, 2, 2))),
+        ((3, 16, 64, 64), Form((96, 96), (1, 3), (1,), (2, 4, 4))),
+        ((1, 4, 12, 12), Form((32, 96), (1, 3), (1,), (1, 2, 2))),
+    ],
+)
+def test_the_shape_chooses_the_levels(shape: tuple[int, ...], form: Form) -> None:
+    assert form_of(shape, (32, 96), (1, 3), ()) == form
+
+
+def test_sides_fold_by_factors_of_their_own() -> None:
+    x = torch.arange(2 * 3 * 4 * 8 * 6.0).view(2, 3, 4, 8, 6)
+    folded = fold(x, (1, 4, 2))
+    assert folded.shape == (2, 24, 4, 2, 3)
+    assert torch.equal(unfold(folded, (1, 4, 2)), x)
+    assert torch.equal(fold(x[:, :, 0], (2, 2)), fold(x[:, :, 0], 2))

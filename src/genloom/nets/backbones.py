@@ -37,7 +37,8 @@ def form_of(
 
     Pictures: a stem of 2, as they are. Sounds (C, T): a stem that leaves about 512 places, and further levels, as wide
     as the coarsest with a block each before it, until 64 places or fewer are left, which attend. Clips (C, T, H, W): a
-    stem of 2 frames by 4 x 4 pixels (2 x 2 below 32), and attention at the coarsest level.
+    stem of 2 frames by 2 x 2 pixels (4 x 4 from 64 on), and attention at the coarsest level. The finest level of these
+    is at least as wide as a place holds numbers: a narrower one could not tell the noise of each from the item.
     """
     if len(shape) == 3:
         return Form(widths, blocks, attention, 2)
@@ -46,9 +47,15 @@ def form_of(
         stem = max(2, 2 ** round(math.log2(max(1.0, length / FINEST))))
         while -(-length // (stem * 2 ** (len(widths) - 1))) > COARSEST:
             widths, blocks = (*widths, widths[-1]), (*blocks[:-1], 1, blocks[-1])
-        return Form(widths, blocks, attention or (len(widths) - 1,), stem)
-    frames, pixels = 2 if shape[1] >= 8 else 1, 4 if min(shape[2:]) >= 32 else 2
+        return Form(_wide_enough(widths, shape[0] * stem), blocks, attention or (len(widths) - 1,), stem)
+    frames, pixels = 2 if shape[1] >= 8 else 1, 4 if min(shape[2:]) >= 64 else 2
+    widths = _wide_enough(widths, shape[0] * frames * pixels**2)
     return Form(widths, blocks, attention or (len(widths) - 1,), (frames, pixels, pixels))
+
+
+def _wide_enough(widths: tuple[int, ...], least: int) -> tuple[int, ...]:
+    """The widths, the finest raised to `least` in steps of 32."""
+    return (max(widths[0], -(-least // 32) * 32), *widths[1:]) if least > widths[0] else widths
 
 
 def backbone(
