@@ -2,11 +2,12 @@
 
     python benchmarks/sweep_flow.py [--steps 2100] [--n 2000] [--only NAME ...]
 
-A variant changes one thing of recipe `flow`: the network, the optimizer, the batch, the training times. Seconds of a
-training step are measured for all variants in turn (processor time of one thread, the least of several rounds), and each
-trains for as many steps as take the time of `--steps` steps of the recipe as it is: so a busy machine changes the
-waiting, not the result. Frechet distance of n samples without guidance, 12 evaluations, against the test split. One seed: differences
-below a fifth mean nothing. Every finished variant is kept in results/sweep_flow.json, and not trained again.
+A variant changes one thing of recipe `flow`: the network, the optimizer, the batch, the training times. A training
+step's cost is measured for all variants in turn (processor time of one thread, the least of several rounds), and each
+trains for as many steps as cost what `--steps` steps of the recipe as it is cost: so a busy machine changes the
+waiting, not the result. Frechet distance of n samples without guidance, 12 evaluations, against the test split. One
+seed: differences below a fifth mean nothing. Every finished variant is kept in results/sweep_flow.json, and not trained
+again.
 """
 
 from __future__ import annotations

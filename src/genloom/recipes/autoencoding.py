@@ -10,7 +10,7 @@ from genloom.models.autoencoding import vae as conv
 from genloom.models.autoencoding import vae_mlp as dense
 from genloom.models.autoencoding.kl_autoencoder import KLAutoencoderConfig
 from genloom.models.autoencoding.vq_vae import VQVAEConfig
-from genloom.recipes.ranges import Choice, Log, Whole
+from genloom.recipes.ranges import Choice, Log, Range, Whole
 from genloom.recipes.registry import Recipe, recipe
 
 SMOKE = {"train.budget": "30steps", "train.batch": 32, "data.limit": 512, "train.precision": "fp32"}
@@ -54,7 +54,7 @@ def vae_mlp() -> Recipe:
 
 
 SPATIAL = {**SMOKE, "config.width": 8, "config.copy.judge_width": 8}
-TRIED = {
+TRIED: dict[str, Range] = {
     "config.optimizer.lr": Log(3e-4, 1e-2),
     "train.batch": Choice(16, 32, 64, 128),
     "config.width": Choice(16, 24, 32, 48, 64),
