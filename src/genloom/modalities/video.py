@@ -61,17 +61,19 @@ def sheets(items: Tensor, columns: int | None = None) -> list[Image.Image]:
 # -- files -------------------------------------------------------------------------------------------------------
 
 
-def gif_bytes(frames: list[Image.Image], rate: float, comment: str = "") -> bytes:
-    """An animated GIF that repeats for ever; its frames last whole hundredths of a second."""
+def gif_bytes(frames: list[Image.Image], rate: float, comment: str = "", hold: float = 0.0) -> bytes:
+    """An animated GIF that repeats for ever; its frames last whole hundredths of a second, the last `hold` seconds
+    longer than the others."""
     buffer = io.BytesIO()
     first, *rest = frames
+    each = _duration(rate)
     options: dict[str, Any] = {"comment": comment.encode()} if comment else {}
     first.save(
         buffer,
         "GIF",
         save_all=True,
         append_images=rest,
-        duration=_duration(rate),
+        duration=[each] * len(rest) + [each + round(hold * 100) * 10] if rest else each,
         loop=0,
         disposal=1,
         optimize=False,
@@ -116,6 +118,11 @@ def _ffmpeg() -> Any:
     except ImportError:
         raise BadValue(_LACKS) from None
     return imageio_ffmpeg
+
+
+def check_mp4() -> None:
+    """Raises BadValue where the package that writes MP4 files is missing."""
+    _ffmpeg()
 
 
 def read_mp4(path: str | Path) -> tuple[np.ndarray, float]:
