@@ -40,9 +40,9 @@ def sample(parsed: Parsed) -> Any:
     from genloom.verbs import sample as verb
 
     keys = ("n", "seed", "raw", "prompt", "prompts", "negative", "label", "runs", *SAMPLING)
-    given = _given(parsed, *keys, "eta", "interval", "partner")
+    given = _given(parsed, *keys, "eta", "interval", "partner", "animate")
     run = parsed.words[0]
-    if "out" in parsed.values or parsed.on("json"):
+    if "out" in parsed.values or parsed.on("json") or parsed.on("animate"):
         return verb.sample(run, **given, **_given(parsed, "out"))
     loaded = verb.open_run(run, runs=str(given.get("runs", "runs")), raw=bool(given.get("raw", False)))
     alone = not {"prompts", "negative"} & set(given) and "\x1e" not in str(given.get("prompt", ""))
@@ -65,7 +65,9 @@ def evaluate(parsed: Parsed) -> Any:
 def interpolate(parsed: Parsed) -> Any:
     from genloom.verbs.latent import interpolate
 
-    return interpolate(parsed.words[0], **_given(parsed, "n", "points", "map", "seed", "raw", "out", "runs"))
+    keys = ("n", "points", "map", "label", "animate", "seed", "raw", "out", "runs")
+    between = str(parsed.values["between"]).split("\x1e") if "between" in parsed.values else None
+    return interpolate(parsed.words[0], **_given(parsed, *keys), between=between)
 
 
 def reconstruct(parsed: Parsed) -> Any:
@@ -77,10 +79,10 @@ def reconstruct(parsed: Parsed) -> Any:
 def translate(parsed: Parsed) -> Any:
     from genloom.verbs.translate import translate
 
-    keys = ("mask", "n", "factor", "sigma", "strength", "label", "steps", "solver", "guidance", "seed", "raw", "out")
+    keys = ("mask", "n", "factor", "sigma", "strength", "share", "label", "steps", "solver", "guidance", "seed", "raw")
     run, *photo = parsed.words
     task = str(parsed.values.get("task", ""))
-    return translate(run, task, photo[0] if photo else None, **_given(parsed, *keys, "runs"))
+    return translate(run, task, photo[0] if photo else None, **_given(parsed, *keys, "out", "runs"))
 
 
 def report(parsed: Parsed) -> Any:

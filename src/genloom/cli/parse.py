@@ -72,6 +72,8 @@ def parse(verb: Verb, arguments: Sequence[str]) -> Parsed:
                 values[flag.dest] = True
                 continue
             given = attached if equals else _value(name, flag, rest)
+            for _ in range(flag.words - 1):
+                given += flag.joint + _value(name, flag, rest)
             converted = _typed(name, flag, given)
             if flag.many and flag.dest in values:
                 converted = f"{values[flag.dest]}{flag.joint}{converted}"

@@ -116,6 +116,7 @@ VERBS = (
             Flag("--eta", "float", "noise of --solver ddim, from 0 (none) to 1 (as ddpm)", "0"),
             Flag("--interval", "text", "times at which guidance acts, 0 data to 1 noise", "0:1", metavar="LOW:HIGH"),
             Flag("--partner", "text", "a worse run of the same data that guidance leads away from", metavar="RUN"),
+            Flag("--animate", "switch", "how they come out of noise, as a .gif or .mp4; images and sounds of flows"),
             RUNS,
         ),
         (
@@ -123,6 +124,7 @@ VERBS = (
             "genloom sample 0001-flow -n 10000 --out samples.npy",
             'genloom sample 0002-gpt --prompt "def " --temperature 0.8',
             'genloom sample 0003-text-to-image --prompt "red heart" --prompt "green heart" --negative face',
+            "genloom sample 0001-flow --animate --out noise-to-clothes.gif",
         ),
     ),
     Verb(
@@ -170,18 +172,40 @@ VERBS = (
     ),
     Verb(
         "interpolate",
-        "walk between samples through a run's latent space",
+        "walk between samples, or between two pictures, through a run's latent space",
         (RUN,),
         (
             Flag("--n", "int", "how many walks, one a row", "8", short="-n"),
-            Flag("--points", "int", "points along each walk, or along each side of the map", "10, of a map 20"),
+            Flag(
+                "--points", "int", "points along each walk, or along each side of the map", "10, of a map 20, moving 16"
+            ),
             Flag("--map", "switch", "draw the whole space as one picture; for runs with config.latent 2"),
+            Flag(
+                "--between",
+                "text",
+                "two pictures of the model's size to walk between; for models that encode",
+                metavar="A.png B.png",
+                joint="\x1e",
+                words=2,
+            ),
+            Flag("--label", "text", "the class each walk keeps, by name or number; several by comma", "all in turn"),
+            Flag("--animate", "switch", "walks that move and end where they began, as a .gif or .mp4"),
             SEED,
             RAW,
-            Flag("--out", "text", "where to write: walks.png or walks.npy", "RUN/samples/", metavar="PATH"),
+            Flag(
+                "--out",
+                "text",
+                "where to write: walks.png, .npy, or a moving .gif or .mp4",
+                "RUN/samples/",
+                metavar="PATH",
+            ),
             RUNS,
         ),
-        ("genloom interpolate 0001-vae --out walks.png", "genloom interpolate 0002-vae --map"),
+        (
+            "genloom interpolate 0001-vae --out walks.png",
+            "genloom interpolate 0002-vae --map",
+            "genloom interpolate 0003-flow --between a.png b.png --out walk.gif",
+        ),
     ),
     Verb(
         "reconstruct",
@@ -198,15 +222,16 @@ VERBS = (
     ),
     Verb(
         "translate",
-        "fill holes, enlarge, colour, clean or redraw pictures with a run's model",
-        (RUN, Argument("PHOTO", "a picture; without one, held-out items are tried and scored", required=False)),
+        "fill holes, enlarge, colour, clean or redraw pictures, continue sounds and clips, with a run's model",
+        (RUN, Argument("PHOTO", "a picture, sound or clip; without one, held-out items are scored", required=False)),
         (
-            Flag("--task", "text", "inpaint, outpaint, super-resolution, colour, denoise or sdedit"),
+            Flag("--task", "text", "inpaint, outpaint, super-resolution, colour, denoise, sdedit or continue"),
             Flag("--mask", "text", "a picture, white where nothing is known", "a rectangle", metavar="PATH"),
             Flag("--n", "int", "answers to a photo, or how many held-out items", "4, or 16", short="-n"),
             Flag("--factor", "int", "of super-resolution: how much larger each side becomes", "4"),
             Flag("--sigma", "float", "of denoise: the noise, in levels of 255", "25"),
             Flag("--strength", "float", "of sdedit: how far back to noise, up to 1", "0.5"),
+            Flag("--share", "float", "of continue: the part of a sound or clip that is given", "0.5"),
             Flag("--label", "text", "the class that the model is told", "none"),
             Flag("--steps", "int", "network evaluations", "50, of palette and sdedit the model's own"),
             Flag("--solver", "text", "the sampler's solver by name", "ddim, of palette and sdedit the model's own"),

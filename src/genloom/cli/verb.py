@@ -12,7 +12,8 @@ Kind = Literal["text", "int", "float", "switch"]
 class Flag:
     """One flag. name: "--seed" (its value arrives as `seed`); kind: what its value is; default: as documented;
     short: "-n"; metavar: how help names the value; key: where the value arrives, if not under the flag's own name;
-    many: may be given several times; the texts arrive as one, joined by `joint`."""
+    many: may be given several times; the texts arrive as one, joined by `joint`; words: how many it takes each time,
+    joined likewise."""
 
     name: str
     kind: Kind
@@ -23,6 +24,7 @@ class Flag:
     key: str = ""
     many: bool = False
     joint: str = ";"
+    words: int = 1
 
     @property
     def dest(self) -> str:

@@ -7,6 +7,7 @@ What is given of an item x (B, C, H, W), in the scale [-1, 1], by task:
     colour              the mean of the channels                    (B, 1, H, W)
     denoise             x + sigma e                                 (B, C, H, W)
     sdedit              a sketch or another picture                 (B, C, H, W)
+    continue            a sound or clip with NaN after its beginning (B, C, T), (B, C, M, T) or (B, C, T, H, W)
 
 The first four are linear views y = A x. A flow trained on whole pictures fills them in without further training: at
 every step its estimate of the data is brought to agree with y in the range of A and left alone in its null space (DDNM,
@@ -25,8 +26,9 @@ from torch import Tensor
 from genloom.errors import BadData, BadValue, unknown
 from genloom.samplers.base import Velocity
 
-TASKS = ("inpaint", "outpaint", "super-resolution", "colour", "denoise", "sdedit")
-LINEAR = TASKS[:4]
+TASKS = ("inpaint", "outpaint", "super-resolution", "colour", "denoise", "sdedit", "continue")
+TIME = {"audio": -1, "video": 2}
+"""The dimension of items (B, C, ...) along which they can be continued."""
 Agree = Callable[[Tensor], Tensor]
 
 
@@ -68,6 +70,14 @@ def random_holes(n: int, shape: tuple[int, ...], u_B4: Tensor) -> Tensor:
     return (found ^ turned[:, None, None])[:, None]
 
 
+def beginning(x: Tensor, keep: Tensor, modality: str) -> Tensor:
+    """Sounds or clips x with NaN from place `keep` (B,) of time on."""
+    dim = TIME[modality] % x.dim()
+    at = torch.arange(x.shape[dim], device=x.device)
+    later = at >= keep.to(x.device)[:, None]
+    return x.masked_fill(later.reshape(len(x), *(x.shape[d] if d == dim else 1 for d in range(1, x.dim()))), torch.nan)
+
+
 def degrade(
     x: Tensor,
     task: str,
@@ -104,11 +114,9 @@ def agreement(task: str, given: Tensor, shape: tuple[int, ...]) -> Agree:
     """x -> x + A+ (y - A x): the nearest items (B, *shape) whose view is `given`. Raises BadData where `given` is no
     view of such items."""
     wanted, got = "x".join(map(str, shape)), "x".join(map(str, given.shape[1:]))
-    if task in ("inpaint", "outpaint"):
+    if task in ("inpaint", "outpaint", "continue"):
         if tuple(given.shape[1:]) != shape:
-            raise BadData(
-                f"expected pictures of {wanted} (channels, height, width), got {got}: bring them to that size"
-            )
+            raise BadData(f"expected items of {wanted} (channels first), got {got}: bring them to that size")
         known = given.isfinite()
         return lambda x: torch.where(known, given, x)
     if task == "super-resolution":

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from genloom.errors import BadData, BadValue
 from genloom.verbs.evaluate import data_of
+from genloom.verbs.photo import read_photo
 from genloom.verbs.places import check_count, check_out
 from genloom.verbs.results import Facts
 from genloom.verbs.sample import AnyRun, class_indices, open_run, sampling
@@ -34,7 +35,6 @@ class Job:
     factor: int = 4
     sigma: float = 25.0
     strength: float = 0.5
-    share: float | None = None
 
     @property
     def deviation(self) -> float:
@@ -52,6 +52,7 @@ def translate(
     factor: int | None = None,
     sigma: float = 25.0,
     strength: float = 0.5,
+    share: float = 0.5,
     label: str | int | None = None,
     seed: int = 0,
     raw: bool = False,
@@ -62,14 +63,14 @@ def translate(
     runs: str | Path = "runs",
 ) -> Facts:
     """What a run's model makes of a picture, by task: "inpaint", "outpaint", "super-resolution", "colour", "denoise"
-    or "sdedit".
+    "sdedit", or of sounds and clips "continue".
 
     Recipe `palette` trains a model for one task; any other flow of pictures does all of them without further training.
     photo: a picture of the size the model makes (for super-resolution also the small one to be enlarged); None: n (16)
     held-out items, which are degraded first and scored against their originals, beside simple methods. n: of a photo,
     how many different answers (4). mask: a picture, white where nothing is known. factor: of super-resolution; sigma:
-    the noise to be taken away, in levels of 255; strength: how far sdedit goes back to noise. out: .png, by default in
-    RUN/samples/.
+    the noise to be taken away, in levels of 255; strength: how far sdedit goes back to noise; share: of a sound or clip
+    that is given, to be continued. out: .png, by default in RUN/samples/.
 
     Raises NotFound for an unknown task, BadValue and BadData for pictures and masks that do not fit.
     """
@@ -82,6 +83,11 @@ def translate(
         raise BadValue(f"translate needs a task: give --task with one of {', '.join(TASKS)}")
     check_task(task)
     loaded = open_run(run, runs, raw)
+    if task == "continue":
+        from genloom.verbs.continuation import continued
+
+        options = sampling(steps=steps, solver=solver, guidance=guidance)
+        return continued(loaded, photo, n, share, label, seed, options, out)
     name, shape, flow = _model(loaded, task)
     config = getattr(loaded.model, "config", None)
     if factor is None:
@@ -99,11 +105,14 @@ def translate(
         return _scored(loaded, flow, name, shape, job, hole, check_count(16 if n is None else n), seed, options,
                        generator, label, place)  # fmt: skip
     count = check_count(4 if n is None else n)
-    x = _picture(Path(photo), shape, job)
+    sizes = [(shape[1], shape[2])]
+    if task == "super-resolution":
+        sizes.append((shape[1] // factor, shape[2] // factor))
+    x = read_photo(photo, sizes, shape[0])
     given = x if tuple(x.shape[1:]) != shape else _given(x, job, hole, generator, fresh=False)
     given = given.expand(count, *given.shape[1:])
-    condition = _condition(loaded, label, count, generator)
-    made = _made(loaded, flow, name, shape, job, given, condition, options, generator)
+    condition = condition_of(loaded, label, count)
+    made = made_of(loaded, flow, name, shape, job, given, condition, options, generator)
     shown = _shown(given[:1], shape)
     groups = [("given", image.to_bytes(shown)), (task, image.to_bytes(made))]
     picture = image.png(image.labelled(groups, columns=max(1, min(8, count))))
@@ -135,37 +144,6 @@ def _model(loaded: Loaded, task: str) -> tuple[str, tuple[int, ...], Any]:
     if task == "colour" and field.shape[0] < 2:
         raise BadValue(f"{where} makes grey pictures: colour needs a model of pictures with colour")
     return name, field.shape, model
-
-
-def _picture(path: Path, shape: tuple[int, ...], job: Job) -> Tensor:
-    """A picture as (1, C, H, W) in [-1, 1]: of the model's size, or of super-resolution's smaller one."""
-    import numpy as np
-    import torch
-
-    from genloom.data.decode import read_picture
-    from genloom.errors import NotFound
-    from genloom.modalities.image import to_float
-
-    if not path.is_file():
-        raise NotFound(f"there is no picture {path}: name an existing file")
-    found = read_picture(path, None, "crop")
-    if found.pixels is None:
-        raise BadData(f"{path} cannot be read as a picture: give one that opens in a viewer")
-    pixels = torch.from_numpy(np.array(found.pixels))
-    pixels = pixels[None, None] if pixels.ndim == 2 else pixels.permute(2, 0, 1)[None]
-    channels, height, width = shape
-    sizes = [(height, width)]
-    if job.task == "super-resolution":
-        sizes.append((height // job.factor, width // job.factor))
-    if tuple(pixels.shape[2:]) not in sizes:
-        wanted = " or ".join(f"{h}x{w}" for h, w in sizes)
-        got = f"{pixels.shape[2]}x{pixels.shape[3]}"
-        raise BadData(f"{path} measures {got}, and this model works on {wanted} (height x width): scale it")
-    if pixels.shape[1] == 1 and channels == 3:
-        pixels = pixels.expand(-1, 3, -1, -1)
-    if pixels.shape[1] != channels:
-        raise BadData(f"{path} has {pixels.shape[1]} channels, and this model works on {channels}: turn it to grey")
-    return to_float(pixels)
 
 
 def _mask(path: Path, shape: tuple[int, ...]) -> Tensor:
@@ -203,7 +181,8 @@ def _given(x: Tensor, job: Job, hole: Tensor | None, generator: Any, fresh: bool
     return degrade(x, job.task, mask=hole, factor=job.factor, sigma=job.deviation, noise=noise)
 
 
-def _condition(loaded: Loaded, label: str | int | None, n: int, generator: Any) -> Batch | None:
+def condition_of(loaded: Loaded, label: str | int | None, n: int) -> Batch | None:
+    """The classes that a --label means, for n items; None where nobody names one."""
     if label is None:
         return None
     import torch
@@ -215,7 +194,7 @@ def _condition(loaded: Loaded, label: str | int | None, n: int, generator: Any) 
     return {labelled[0]: torch.tensor(indices).repeat(-(-n // len(indices)))[:n].to(loaded.device)}
 
 
-def _made(
+def made_of(
     loaded: Loaded,
     flow: Any,
     name: str,
@@ -306,12 +285,12 @@ def _scored(
     originals = batch[name]
     given = _given(originals, job, hole, generator, fresh=True)
     labelled = the_class(loaded.spec)
-    condition = _condition(loaded, label, len(index), generator)
+    condition = condition_of(loaded, label, len(index))
     if condition is None and labelled is not None and flow is None:
         condition = {labelled[0]: batch[labelled[0]].to(loaded.device)}  # a palette is told the class, as in training
     sure = job.task == "denoise" and flow is not None  # that is the mean already
     answers = [
-        _made(loaded, flow, name, shape, job, given, condition, options, generator)
+        made_of(loaded, flow, name, shape, job, given, condition, options, generator)
         for _ in range(1 if sure else ANSWERS)
     ]
     made = answers[0]

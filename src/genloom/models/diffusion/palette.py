@@ -2,7 +2,8 @@
 
 The paper trains one diffusion model a task, image to image, with the given picture beside the noise as further input
 channels; here the flow of `flow.py` is told it as planes. What is given is made from the item at every draw: holes at
-random places, means over squares, the mean of the channels, noise (`samplers/restore.py`).
+random places, means over squares, the mean of the channels, noise; of a sound or a clip its beginning
+(`samplers/restore.py`).
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from genloom.core import (
 from genloom.core.capabilities import Callback
 from genloom.errors import BadData
 from genloom.models.diffusion.flow import Flow, FlowConfig
-from genloom.samplers.restore import degrade, random_holes
+from genloom.samplers.restore import TIME, beginning, degrade, random_holes
 
 GIVEN = "given"
 
@@ -42,13 +43,13 @@ class PaletteConfig:
     """A flow told a degraded picture.
 
     task: what is given. "inpaint" (parts of it; outpainting is learnt with it), "super-resolution", "colour" or
-    "denoise".
+    "denoise"; of sounds and clips "continue" (the beginning, of any length from an eighth to seven).
     factor: by how much super-resolution enlarges each side; sigma: deviation of the noise that "denoise" takes away,
     in the scale [-1, 1].
     flow: the flow.
     """
 
-    task: Literal["inpaint", "super-resolution", "colour", "denoise"] = "inpaint"
+    task: Literal["inpaint", "super-resolution", "colour", "denoise", "continue"] = "inpaint"
     factor: int = 4
     sigma: float = 0.4
     flow: FlowConfig = field(default_factory=FlowConfig)
@@ -71,17 +72,19 @@ class Palette(Model, CanSample, CanDecode, CanTranslate):
     def __init__(self, config: PaletteConfig, spec: DataSpec, given: Mapping[str, Model] = {}) -> None:
         nn.Module.__init__(self)
         self.config, self.spec = config, spec
-        self.item, item = the_item(spec, "image", "palette")
-        channels, height, width = item.shape
+        continues = config.task == "continue"
+        self.item, item = the_item(spec, tuple(TIME) if continues else "image", f"palette for {config.task}")
+        self.modality = item.modality
+        channels, *sides = item.shape
+        height, width = sides[-2:] if len(sides) > 1 else (1, sides[-1])
         if config.task == "colour" and channels < 2:
             raise BadData("colour needs pictures with colour, and these are grey: choose another --config.task")
         if config.task == "super-resolution" and (height % config.factor or width % config.factor):
             raise BadData(f"--config.factor {config.factor} does not divide {height}x{width}: choose another")
-        sides = (height, width)
         if config.task == "super-resolution":
-            sides = (height // config.factor, width // config.factor)
-        shape = ({"colour": 1, "inpaint": channels + 1}.get(config.task, channels), *sides)
-        self.flow = Flow(config.flow, {**spec, GIVEN: Field("image", shape, item.range, role="condition")})
+            sides = [height // config.factor, width // config.factor]
+        shape = ({"colour": 1, "inpaint": channels + 1, "continue": channels + 1}.get(config.task, channels), *sides)
+        self.flow = Flow(config.flow, {**spec, GIVEN: Field(item.modality, shape, item.range, role="condition")})
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -100,7 +103,7 @@ class Palette(Model, CanSample, CanDecode, CanTranslate):
 
     def told(self, given: Tensor) -> Tensor:
         """What the network sees of `given`: where parts are unknown, zeros there and a further channel that says so."""
-        if self.config.task != "inpaint":
+        if self.config.task not in ("inpaint", "continue"):
             return given
         known = given.isfinite().all(1, keepdim=True)
         return torch.cat([given.masked_fill(~known, 0.0), known.to(given.dtype)], 1)
@@ -108,6 +111,10 @@ class Palette(Model, CanSample, CanDecode, CanTranslate):
     def loss(self, phase: Phase, batch: Batch, step: Step) -> Loss:
         """The flow's loss, told what the task gives of each item."""
         c, x = self.config, self.flow.inward(batch[self.item])
+        if c.task == "continue":
+            length = x.shape[TIME[self.modality]]
+            keep = (length * (0.125 + 0.75 * step.rand(len(x)))).round()
+            return self.flow.loss(phase, {**batch, GIVEN: self.told(beginning(x, keep, self.modality))}, step)
         holes = random_holes(len(x), tuple(x.shape), step.rand(len(x), 4)) if c.task == "inpaint" else None
         noise = step.randn(*x.shape) if c.task == "denoise" else None
         told = degrade(x, c.task, mask=holes, factor=c.factor, sigma=c.sigma, noise=noise)
