@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from genloom.core import Batch, CanSample, DataSpec, Model, Sampling, Step, batch_size, derive_seed
+from genloom.core.capabilities import Callback
 from genloom.data import Dataset, Split
 from genloom.engine.precision import Plan, arithmetic, arrange_batch
 from genloom.metrics.sliced_wasserstein import sliced_wasserstein
@@ -40,13 +41,16 @@ def sample(
     generator: torch.Generator,
     condition: Batch | None = None,
     options: Sampling = Sampling(),
+    callback: Callback | None = None,
 ) -> dict[str, torch.Tensor]:
-    """n items in chunks of 256, on the CPU: memory stays flat and the items depend on the generator alone."""
+    """n items in chunks of 256, on the CPU: memory stays flat and the items depend on the generator alone.
+
+    callback: the sampler's, called for every chunk."""
     chunks = []
     for start in range(0, max(n, 1), CHUNK):
         size = min(CHUNK, n - start)
         part = None if condition is None else {k: v[start : start + size] for k, v in condition.items()}
-        drawn = model.sample(size, condition=part, options=options, generator=generator)
+        drawn = model.sample(size, condition=part, options=options, generator=generator, callback=callback)
         chunks.append({k: v.float().cpu() if v.is_floating_point() else v.cpu() for k, v in drawn.items()})
     return {k: torch.cat([c[k] for c in chunks]) for k in chunks[0]}
 

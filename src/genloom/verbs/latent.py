@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from genloom.errors import BadValue
 from genloom.modalities.registry import modality
+from genloom.verbs.animate import check_items, check_kind, check_moving, is_moving, moving
 from genloom.verbs.evaluate import data_of
+from genloom.verbs.photo import read_photo
 from genloom.verbs.places import check_count, check_out
 from genloom.verbs.results import Picture
-from genloom.verbs.sample import AnyRun, open_run, picture
+from genloom.verbs.sample import AnyRun, class_indices, listens, open_run, picture
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,6 +24,9 @@ if TYPE_CHECKING:
 
 
 CHUNK = 256
+CORNERS = 3  # samples that a moving walk leads through before it is back
+MOMENTS = 16  # frames from one of them to the next
+FRAMES_A_SECOND = 12
 
 
 def _pictured(loaded: Loaded, verb: str) -> str:
@@ -59,10 +66,12 @@ def map_of(loaded: Loaded, name: str, points: int) -> Tensor:
         return _decode(cast("CanDecode", loaded.model), plane(points).to(loaded.device), name, None)
 
 
-def walks(loaded: Loaded, name: str, n: int, points: int, seed: int) -> Tensor:
+def walks(
+    loaded: Loaded, name: str, n: int, points: int, seed: int, condition: dict[str, Tensor] | None = None
+) -> Tensor:
     """n walks of `points` items each, one after another, along great circles between two draws of the prior.
 
-    Where the data has classes, a walk keeps one class; walks take turns through them.
+    condition: n rows, one a walk; by default, where the data has classes, walks take turns through them.
     """
     import torch
 
@@ -72,45 +81,95 @@ def walks(loaded: Loaded, name: str, n: int, points: int, seed: int) -> Tensor:
     with torch.no_grad():
         ends = model.prior(2 * n, generator=torch.Generator(loaded.device).manual_seed(seed))
         paths = slerp(ends[:n], ends[n:], torch.linspace(0, 1, points)).transpose(0, 1).flatten(0, 1)
-        condition = {
-            k: (torch.arange(n) % max(1, len(f.classes))).repeat_interleave(points).to(loaded.device)
-            for k, f in loaded.spec.items()
-            if f.role == "condition" and f.modality == "class"
-        } or None
-        return _decode(model, paths, name, condition)
+        told = _classes(loaded, n, None) if condition is None else condition
+        return _decode(model, paths, name, {k: v.repeat_interleave(points) for k, v in (told or {}).items()})
+
+
+def loops(loaded: Loaded, name: str, corners: Tensor, points: int, condition: dict[str, Tensor] | None) -> Tensor:
+    """Walks through the latents `corners` (P, n, ...) and back to the first, `points` frames a leg: (P points, n, ...)
+    items. condition: n rows, one a walk."""
+    import torch
+
+    from genloom.samplers.latent import walk
+
+    model, n = cast("CanDecode", loaded.model), corners.shape[1]
+    paths = torch.stack([walk(corners[:, i], points, closed=True) for i in range(n)], 1)
+    told = {k: v.repeat(len(paths)) for k, v in (condition or {}).items()} or None
+    with torch.no_grad():
+        return _decode(model, paths.flatten(0, 1), name, told).unflatten(0, paths.shape[:2])
+
+
+def _classes(loaded: Loaded, n: int, label: str | int | None) -> dict[str, Tensor] | None:
+    """What n walks are told: the classes of --label in turn, or without it all there are."""
+    import torch
+
+    from genloom.core import the_class
+
+    labelled = the_class(loaded.spec)
+    if label is not None:
+        indices = class_indices(loaded.spec, label)
+        if labelled is None or not listens(loaded, labelled[0]):
+            raise BadValue(f"--label {label}: the model of {loaded.run.path} does not listen to classes; leave it out")
+    elif labelled is not None:
+        indices = list(range(max(1, len(labelled[1].classes))))
+    else:
+        return None
+    return {labelled[0]: torch.tensor(indices).repeat(-(-n // len(indices)))[:n].to(loaded.device)}
 
 
 def interpolate(
     run: AnyRun,
-    n: int = 8,
+    n: int | None = None,
     points: int | None = None,
     map: bool = False,
     seed: int = 0,
     raw: bool = False,
     out: str | Path | None = None,
     *,
+    between: Sequence[str | Path] | None = None,
+    label: str | int | None = None,
+    animate: bool = False,
     runs: str | Path = "runs",
 ) -> Picture:
-    """n walks, one a row, of `points` (10) items between two samples each, along great circles of the latent space.
+    """n (8) walks, one a row, of `points` (10) items between two samples each, along great circles of the latent space.
 
-    Where the data has classes, a walk keeps one class; rows take turns through them. map: instead, `points` x `points`
-    (20) items spread evenly over the whole of a two-dimensional latent space. out: a .png or .npy; None writes into
-    RUN/samples/. Raises BadValue where the model has no latent space, or for a map not one of two dimensions.
+    Where the data has classes, a walk keeps one class; rows take turns through them, or through those of `label`. map:
+    instead, `points` x `points` (20) items spread evenly over the whole of a two-dimensional latent space. between: two
+    pictures of the model's size; one walk leads from what the model makes of one to what it makes of the other.
+    animate: walks beside each other that move and end where they began, as a .gif or .mp4. out: a .png, .npy, .gif or
+    .mp4; None writes into RUN/samples/. Raises BadValue where the model has no latent space, cannot encode pictures, or
+    for a map not one of two dimensions.
     """
     from genloom.core import CanDecode
 
-    check_count(n)
-    points = (20 if map else 10) if points is None else points
-    if points < 2:
+    animate = animate or is_moving(out)
+    if n is not None:
+        check_count(n)
+    if points is not None and points < 2:
         raise BadValue(f"--points: a walk has at least 2 points, got {points}")
-    data: dict[str, Any]
+    if map and (animate or between is not None):
+        other = "--animate" if animate else "--between"
+        raise BadValue(f"--map is one still picture of the whole space: leave {other} out, and name a .png")
+    if between is not None and len(between) != 2:
+        raise BadValue(f"--between: expected two pictures, got {len(between)}")
+    if between is not None and n is not None:
+        raise BadValue("--between is one walk: leave -n out")
     loaded = open_run(run, runs, raw)
     name = _pictured(loaded, "interpolate")
     model = loaded.model
     if not isinstance(model, CanDecode):
         raise BadValue(f"{loaded.run.path}: its model has no latent space to walk through (try `genloom sample`)")
+    if animate:
+        check_kind(loaded.spec[name].modality, loaded.run.path)
+    n = 1 if between is not None else n or 8
+    points = points or (20 if map else MOMENTS if animate else 10)
+    ending = ".gif" if animate else ".png"
     kind = f"map-{points}" if map else f"interpolate-n{n}-seed{seed}"
-    place = check_out(out or loaded.run.samples / f"{kind}{'-raw' * raw}.png", "image", folder=False)
+    if between is not None:
+        kind = f"between-{'-'.join(Path(p).stem for p in between)}"
+    place = out or loaded.run.samples / f"{kind}{'-raw' * raw}{ending}"
+    place = check_moving(place) if animate else check_out(place, "image", folder=False)
+    data: dict[str, Any] = {"run": str(loaded.run.path), "points": points, "raw": raw}
     if map:
         shape = latent_shape(loaded)
         if shape != (2,):
@@ -118,11 +177,86 @@ def interpolate(
                 f"--map: {loaded.run.path} has {' x '.join(str(s) for s in shape)} latent numbers, a map needs 2: "
                 "train with --config.latent 2"
             )
-        data = {"run": str(loaded.run.path), "points": points, "raw": raw}
         return picture(map_of(loaded, name, points), loaded.spec[name], place, data, columns=points)
-    items = walks(loaded, name, n, points, seed)
-    data = {"run": str(loaded.run.path), "n": n, "points": points, "seed": seed, "raw": raw}
-    return picture(items, loaded.spec[name], place, data, columns=points)
+    if between is not None:
+        return _between(loaded, name, between, points, label, animate, place, data)
+    data |= {"n": n, "seed": seed, **({} if label is None else {"label": label})}
+    if not animate:
+        items = walks(loaded, name, n, points, seed, _classes(loaded, n, label))
+        return picture(items, loaded.spec[name], place, data, columns=points)
+    check_items(n)
+    items = loops(loaded, name, _corners(loaded, n, seed), points, _classes(loaded, n, label))
+    return _film(loaded, name, items, place, data)
+
+
+def _corners(loaded: Loaded, n: int, seed: int) -> Tensor:
+    """CORNERS draws of the prior for each of n walks: (CORNERS, n, ...)."""
+    import torch
+
+    drawn = cast("CanDecode", loaded.model).prior(
+        CORNERS * n, generator=torch.Generator(loaded.device).manual_seed(seed)
+    )
+    return drawn.unflatten(0, (CORNERS, n))
+
+
+def _film(
+    loaded: Loaded, name: str, items: Tensor, place: Path, data: dict[str, Any], notes: tuple[str, ...] = ()
+) -> Picture:
+    """Items (frames, n, ...) as a moving picture."""
+    field = loaded.spec[name]
+    frames = [modality(field.modality).codec.tiles(moment, field) for moment in items]
+    seconds = max(2.0, len(frames) / FRAMES_A_SECOND)
+    return moving(frames, items.flatten(0, 1), field, place, data, seconds=seconds, notes=notes)
+
+
+def _between(
+    loaded: Loaded,
+    name: str,
+    between: Sequence[str | Path],
+    points: int,
+    label: str | int | None,
+    animate: bool,
+    place: Path,
+    data: dict[str, Any],
+) -> Picture:
+    """One walk between two pictures' latents, there and back where it moves; says how well its ends were met."""
+    import torch
+
+    from genloom.core import CanEncode
+    from genloom.metrics.similarity import psnr
+    from genloom.modalities import image
+    from genloom.samplers.latent import slerp
+
+    model, field = loaded.model, loaded.spec[name]
+    if field.modality != "image":
+        raise BadValue(f"--between takes pictures; {loaded.run.path} makes {modality(field.modality).plural}")
+    if not isinstance(model, CanEncode):
+        raise BadValue(f"--between: the model of {loaded.run.path} cannot encode given pictures (flows and vae can)")
+    if label is not None and len(class_indices(loaded.spec, label)) > 1:
+        raise BadValue(f"--label {label}: a walk between two pictures keeps one class")
+    channels, height, width = field.shape
+    given = torch.cat([read_photo(path, [(height, width)], channels) for path in between])
+    told = {} if label is None else _classes(loaded, 2, label) or {}
+    with torch.no_grad():
+        ends = model.encode({name: given.to(loaded.device), **told})  # what it is not told, it does without
+    if animate:
+        items = loops(loaded, name, ends[:, None], points, {k: v[:1] for k, v in told.items()})
+        first, last = items[0], items[points]
+    else:
+        path = slerp(ends[:1], ends[1:], torch.linspace(0, 1, points))[:, 0]
+        items = _decode(cast("CanDecode", model), path, name, {k: v[:1].expand(points) for k, v in told.items()})
+        first, last = items[:1], items[-1:]
+    near = [float(p) for p in psnr(torch.cat([first, last]), given, 2.0)]
+    said = f"the ends are the pictures at PSNR {near[0]:.1f} and {near[1]:.1f} dB"
+    data |= {"between": [str(p) for p in between], "psnr": near, **({} if label is None else {"label": label})}
+    if animate:
+        return _film(loaded, name, items, place, data, (said,))
+    result = picture(items, field, place, data, columns=points)
+    if place.suffix == ".npy":
+        return replace(result, notes=(said,))
+    png = image.png(image.labelled({"given": given, said: items}, columns=points))
+    image.write_bytes(place, png)
+    return replace(result, png=png, notes=(said,))
 
 
 def reconstruct(
@@ -135,7 +269,8 @@ def reconstruct(
     runs: str | Path = "runs",
 ) -> Picture:
     """n held-out items (test split) and what the model makes of their codes, with the mean squared error of pixels
-    in [-1, 1]. A .npy holds the n originals, then the n reconstructions. Raises BadValue where there is no encoder.
+    in [-1, 1] and the mean PSNR. A .npy holds the n originals, then the n reconstructions. Raises BadValue where there
+    is no encoder.
     """
     import torch
 
@@ -159,16 +294,18 @@ def reconstruct(
         condition = told or None
         copies = _decode(model, model.encode(batch), name, condition)
     originals = batch[name].cpu()
-    error = float((originals - copies).square().mean())
-    data = {"run": str(loaded.run.path), "n": len(chosen), "seed": seed, "raw": raw, "mse": error}
+    squared = (originals - copies).square().flatten(1).mean(1)
+    error, decibels = float(squared.mean()), float((10 * (4 / squared).log10()).mean())
+    data = {"run": str(loaded.run.path), "n": len(chosen), "seed": seed, "raw": raw, "mse": error, "psnr": decibels}
     result = picture(torch.cat([originals, copies]), loaded.spec[name], place, data)
+    said = f"mean squared error {error:.4f} (pixels in [-1, 1]), PSNR {decibels:.1f} dB"
     if place.suffix == ".npy":
-        return result
+        return replace(result, notes=(*result.notes, said))
     codec, field = modality(loaded.spec[name].modality).codec, loaded.spec[name]
     titles = {
         "held-out originals": codec.tiles(originals, field),
-        f"reconstructions (mean squared error {error:.4f})": codec.tiles(copies, field),
+        f"reconstructions ({said})": codec.tiles(copies, field),
     }
     png = image.png(image.labelled(titles, columns=min(16, len(chosen))))
     image.write_bytes(place, png)
-    return Picture(place, result.images, png, data, (f"mean squared error {error:.4f} (pixels in [-1, 1])",))
+    return Picture(place, result.images, png, data, (said,))

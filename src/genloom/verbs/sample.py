@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from genloom.core import Batch, DataSpec, Field, Sampling
+    from genloom.core.capabilities import Callback
     from genloom.engine.load import Loaded
     from genloom.runs import Run
 
@@ -98,9 +99,10 @@ def draw(
     label: str | int | None = None,
     prompt: str | None = None,
     told: Batch | None = None,
+    watch: Callback | None = None,
 ) -> Tensor:
     """n new items (n, ...) in the item field's range, drawn in chunks from one stream. told: values of condition
-    fields, one row each that holds for all items."""
+    fields, one row each that holds for all items; watch: what the sampler calls after each evaluation."""
     import torch
 
     from genloom.core import CanSample, the_class
@@ -121,8 +123,8 @@ def draw(
         condition[name] = prompt_ids(loaded, prompt, kind).expand(n, -1)
     generator = torch.Generator(loaded.device).manual_seed(seed)
     condition = {k: v.to(loaded.device) for k, v in condition.items()}
-    with preview.resting(model):
-        return preview.sample(model, n, generator, condition or None, options)[name]
+    with preview.resting(model), loaded.drawing():
+        return preview.sample(model, n, generator, condition or None, options, watch)[name]
 
 
 def listens(loaded: Loaded, name: str) -> bool:
@@ -179,6 +181,7 @@ def sample(
     top_p: float | None = None,
     length: int | None = None,
     prior: str | None = None,
+    animate: bool = False,
     runs: str | Path = "runs",
 ) -> Picture | Texts:
     """n new items (64 images, 16 sounds or clips, 1 text) of a run; the same seed gives the same items.
@@ -189,9 +192,11 @@ def sample(
     prompt: the text to continue; for models that are told captions what to draw, or several of that, each of which gets
     n items from the same noise; prompts: a file of them, one a line; negative: what guidance is to lead away from,
     words or a class; interval: times at which it guides, "0.2:0.8"; partner: a worse run to lead away from instead.
+    animate: how the items come out of noise, as a .gif or .mp4; for models that refine noise.
     Raises BadValue for what does not fit the run's modality, before any work.
     """
     from genloom.engine import preview
+    from genloom.verbs import animate as film
 
     n = None if n is None else check_count(n)
     options = sampling(
@@ -207,7 +212,10 @@ def sample(
     )
     loaded = open_run(run, runs, raw)
     name, kind = preview.item_field(loaded.spec)
-    place, written = None if out is None else check_out(out, kind), modality(kind).written
+    shown, written = loaded.spec[name], modality(kind).written
+    if animate:
+        film.check_kind(kind, loaded.run.path)
+    place = None if out is None else film.check_moving(out) if animate else check_out(out, kind)
     if written and options.length is None:
         options = replace(options, length=LENGTH)
     texts = [] if written else gathered(prompt, prompts)
@@ -215,7 +223,10 @@ def sample(
         raise BadValue(f"{loaded.run.path}: models of texts continue one prompt; give one, and no --negative")
     if written and SEPARATOR in (prompt or ""):
         raise BadValue("--prompt is given twice, with different values: models of texts continue one prompt")
-    n = n or (modality(kind).count if not texts else ALONE if len(texts) == 1 else EACH)
+    usual = film.usual_count(shown) if animate else modality(kind).count
+    n = n or (usual if not texts else ALONE if len(texts) == 1 else EACH)
+    if animate:
+        film.check_items(n * max(1, len(texts)))
     chosen = {k: v for k, v in vars(options).items() if v != getattr(type(options)(), k)}
     options = guided(loaded, options, interval, partner, runs)
     chosen |= {k: v for k, v in (("interval", interval), ("partner", _named(partner))) if v is not None}
@@ -223,9 +234,9 @@ def sample(
     said = prompt if written else texts[0] if len(texts) == 1 else texts or None
     data |= {k: v for k, v in (("label", label), ("prompt", said), ("negative", negative)) if v is not None}
     if place is None and not written:
-        ending = modality(kind).writes[0]
         words = {k: v for k, v in (("prompt", "-".join(texts)[:60]), ("not", negative)) if v}
-        place = check_out(loaded.run.samples / f"{_file_name(n, seed, raw, {**chosen, **words}, label)}{ending}", kind)
+        stem = loaded.run.samples / _file_name(n, seed, raw, {**chosen, **words}, label)
+        place = film.check_moving(f"{stem}.gif") if animate else check_out(f"{stem}{modality(kind).writes[0]}", kind)
     notes: list[str] = []
     told: list[Batch] = [{}]
     if texts or negative is not None:
@@ -242,14 +253,20 @@ def sample(
             told = [{found[0]: row[None]} for row in ids] if found else told
     started = time.perf_counter()
     said_to = prompt if isinstance(prompt, str) and written else None
-    drawn = [draw(loaded, n, seed=seed, options=options, label=label, prompt=said_to, told=one) for one in told]
+    watches = [film.Watch(shown, loaded.run.path) if animate else None for _ in told]
+    drawn = [
+        draw(loaded, n, seed=seed, options=options, label=label, prompt=said_to, told=one, watch=watch)
+        for one, watch in zip(told, watches, strict=True)
+    ]
     data["seconds"] = round(time.perf_counter() - started, 3)
     if written:
         return _texts(loaded, drawn[0], place, data)
     assert place is not None
+    if animate:
+        return film.path(watches, drawn, shown, place, data, tuple(notes))
     if len(texts) > 1:
-        return sheet(list(zip(texts, drawn, strict=True)), loaded.spec[name], place, data, notes, out)
-    made = picture(drawn[0], loaded.spec[name], place, data, exact=out is not None, out=out)
+        return sheet(list(zip(texts, drawn, strict=True)), shown, place, data, notes, out)
+    made = picture(drawn[0], shown, place, data, exact=out is not None, out=out)
     return replace(made, notes=(*notes, *made.notes))
 
 
