@@ -34,6 +34,7 @@ BAD = {
     "no condition, interval": (["untold", "--interval", "0:0.5"], "not guided"),
     "no condition, negative": (["untold", "--negative", "3"], "trained without"),
     "interval": (["flow", "--interval", "0.8:0.2"], "LOW:HIGH"),
+    "interval of nothing": (["flow", "--interval", "0:0.5"], "guidance is 1, which is none"),
     "interval word": (["flow", "--interval", "some"], "LOW:HIGH"),
     "negative": (["flow", "--negative", "giraffe"], "unknown class"),
     "negatives": (["flow", "--negative", "1,2"], "one class"),

@@ -266,10 +266,13 @@ def test_ways_of_guiding() -> None:
     assert torch.allclose(away, v(one, guidance=1.0) + 3 * (v(zero, guidance=1.0) - v(one, guidance=1.0)), atol=1e-4)
     assert torch.equal(v(guidance=3.0, interval=(0.5, 0.7)), v(guidance=3.0))
     assert torch.allclose(v(guidance=3.0, interval=(0.0, 0.5)), plain, atol=1e-6)
+    one_row = {"label": torch.tensor([1])}
     worse = build().eval()
     with torch.no_grad():
         weak = worse.field(n, told, Sampling(guidance=1.0))(x, t)
     assert torch.allclose(v(guidance=2.0, partner=worse), 2 * plain - weak, atol=1e-4)
+    assert torch.equal(v(partner=worse), v(guidance=2.0, partner=worse))  # what to lead away from is asked for enough
+    assert torch.equal(v(zero, negative={"label": torch.tensor([1])}), v(zero, guidance=2.0, negative=one_row))
     with pytest.raises(BadValue, match="same kind, trained on the same data"):
         v(partner=build((1, 9, 9)))
     with pytest.raises(BadValue, match="told conditions"):

@@ -44,6 +44,9 @@ def guided(
             f"--guidance {options.guidance:g}: the model of {who} was trained without classes or captions, so there is "
             "nothing to guide towards; leave --guidance out, or give --partner RUN, a worse model of the same data"
         )
+    usual = getattr(getattr(loaded.model, "config", None), "guidance", None)
+    if between is not None and told and (usual if options.guidance is None else options.guidance) == 1.0:
+        raise BadValue("--interval says when to guide, and guidance is 1, which is none: give --guidance 2, say")
     if between is not None and not told:
         raise BadValue(f"--interval: the model of {who} is not guided; leave it out, or give --partner RUN")
     return options

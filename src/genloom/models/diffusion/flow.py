@@ -63,6 +63,7 @@ OPTIMIZER = Optimizer(
 # [-1, 1]): a network trained on pixels has seen no such items there, and densities end here.
 LEAST_TIME = 0.00225
 LIKELIHOOD_STEPS = 40
+AWAY = 2.0  # strength of guidance where only what to lead away from is said
 INVERSION_STEPS = 50
 
 
@@ -291,6 +292,8 @@ class Flow(Model, CanSample, CanDecode, CanEncode, HasLikelihood):
         Raises BadValue for a partner that is no such model, or a negative condition that nothing listens to."""
         c, fields = self.config, self.conditioner.fields
         guidance = c.guidance if options.guidance is None else options.guidance
+        if options.guidance is None and guidance == 1.0 and (options.negative or options.partner is not None):
+            guidance = AWAY
         interval = options.interval or ALWAYS
         device = next(self.parameters()).device
         told = {k: condition[k].to(device) for k in fields}
