@@ -97,7 +97,9 @@ def parse(verb: Verb, arguments: Sequence[str]) -> Parsed:
 
 def _value(name: str, flag: Flag, rest: list[str]) -> str:
     if not rest or (rest[0].startswith("--") and len(rest[0]) > 2):
-        raise BadValue(f"{name} expects a value: {name} {flag.value}")
+        raise BadValue(
+            f"{name} expects {'a value' if flag.words == 1 else f'{flag.words} values'}: {name} {flag.value}"
+        )
     return rest.pop(0)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 ENDINGS = (".gif", ".mp4")
 LARGEST = 1_000_000  # bytes of an animated GIF: what a chat or a page takes without complaint
 FRAMES = 48  # moments of a path at most; samplers of 1,000 evaluations change little from one to the next
-LEAST = 8  # moments that are kept to the last, however large a file becomes
+PIXELS = 6_000_000  # of all frames; a GIF of more is never as small as that
+LEAST = 12  # moments that are kept to the last, however large a file becomes
 ITEMS = 100  # items at most
 GRIDS = ((40, 25), (80, 16), (160, 9), (10**6, 4))  # tiles of up to so many pixels a side: so many of them
 SECONDS, HOLD = 3.0, 1.5  # that a path takes, and that its end stays
@@ -153,39 +155,37 @@ def film(
 
     count, _, height, width = frames[0].shape
     across = columns or image.columns_for(count, height, width)
-    usual = image.scale_for(height, width, -(-count // across), across)
+    scale = image.scale_for(height, width, -(-count // across), across)
 
-    def drawn(chosen: Sequence[Tensor], scale: int, shrink: int = 1) -> list[Image.Image]:
+    def drawn(chosen: Sequence[Tensor]) -> list[Image.Image]:
         sheets = [image.grid(tiles, across, gap=gap, scale=scale) for tiles in chosen]
         if shrink == 1:
             return sheets
         size = (max(1, sheets[0].width // shrink), max(1, sheets[0].height // shrink))
         return [sheet.resize(size, Image.Resampling.BOX) for sheet in sheets]
 
-    def made(sheets: list[Image.Image]) -> Film:
-        rate = len(sheets) / seconds
-        content = video.gif_bytes(sheets, rate, comment, hold)
-        return Film(content, len(sheets), sheets[-1])
-
+    chosen, shrink = list(frames), 1
     if ending == ".mp4":
-        sheets = drawn(frames, usual)
+        sheets = drawn(chosen)
         rate = len(sheets) / seconds
         held = [*sheets, *[sheets[-1]] * round(hold * rate)]
         return Film(video.mp4_bytes(held, rate), len(sheets), sheets[-1])
-    found = made(drawn(frames, usual))
-    chosen, scale, shrink = list(frames), usual, 1
-    while len(found.content) > LARGEST:
+    while True:
+        sheets, found = drawn(chosen), None
+        excess = len(sheets) * sheets[0].width * sheets[0].height / PIXELS  # that many cannot fit: not even tried
+        if excess <= 1:
+            content = video.gif_bytes(sheets, len(sheets) / seconds, comment, hold)
+            found, excess = Film(content, len(sheets), sheets[-1]), len(content) / LARGEST
+        if found is not None and (excess <= 1 or min(sheets[0].size) <= 32):
+            return found
         if scale > 1:
-            scale -= 1
+            scale = max(1, min(scale - 1, int(scale / excess**0.5)))
         elif len(chosen) > LEAST:
-            at = torch.linspace(0, len(chosen) - 1, max(LEAST, len(chosen) * 3 // 4)).round().long().tolist()
+            fewer = max(LEAST, min(len(chosen) - 1, int(len(chosen) / excess)))
+            at = torch.linspace(0, len(chosen) - 1, fewer).round().long().tolist()
             chosen = [chosen[i] for i in at]
-        elif shrink < 8:
-            shrink += 1
         else:
-            break
-        found = made(drawn(chosen, scale, shrink))
-    return found
+            shrink = max(shrink + 1, math.ceil(shrink * excess**0.5))
 
 
 def moving(
