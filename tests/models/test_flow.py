@@ -307,3 +307,19 @@ def test_noise_of_stochastic_sampling_comes_from_the_generator() -> None:
     latent = model.prior(2, generator=torch.Generator().manual_seed(0))
     model.config = replace(model.config, solver="ddpm")
     assert torch.equal(model.decode(latent)["image"], model.decode(latent)["image"])
+
+
+def test_conditions_that_are_lacking_are_not_told() -> None:
+    voice = Field("class", (), classes=("deep", "high"), role="condition")
+    digit = Field("class", (), classes=("one", "two", "three"), role="condition")
+    model = Flow(TINY, {**SPEC, "digit": digit, "voice": voice}).eval()
+    for p in model.parameters():
+        torch.nn.init.normal_(p, std=0.1)
+    z, one = model.prior(2, generator=torch.Generator().manual_seed(0)), torch.tensor([1, 2])
+    nothing = torch.full((2,), len(voice.classes))
+    partly = model.decode(z, condition={"digit": one})["image"]
+    assert torch.equal(partly, model.decode(z, condition={"digit": one, "voice": nothing})["image"])
+    assert not torch.equal(partly, model.decode(z)["image"])
+    x = {"image": torch.rand(2, 1, 8, 8) - 0.5, "digit": one}
+    assert torch.equal(model.encode(x), model.encode({**x, "voice": nothing}))
+    assert not torch.equal(model.encode(x), model.encode({"image": x["image"]}))

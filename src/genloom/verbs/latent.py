@@ -14,7 +14,8 @@ from genloom.verbs.evaluate import data_of
 from genloom.verbs.photo import read_photo
 from genloom.verbs.places import check_count, check_out
 from genloom.verbs.results import Picture
-from genloom.verbs.sample import AnyRun, class_indices, listens, open_run, picture
+from genloom.verbs.sample import AnyRun, class_indices, open_run, picture
+from genloom.verbs.walks import class_turns, corners_of, decoded, latent_shape, loops, map_of, walks
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,9 +24,7 @@ if TYPE_CHECKING:
     from genloom.engine.load import Loaded
 
 
-CHUNK = 256
-CORNERS = 3  # samples that a moving walk leads through before it is back
-MOMENTS = 16  # frames from one of them to the next
+MOMENTS = 16  # frames of a moving walk from one sample to the next
 FRAMES_A_SECOND = 12
 
 
@@ -39,82 +38,13 @@ def _pictured(loaded: Loaded, verb: str) -> str:
     return name
 
 
-def _decode(model: CanDecode, latents: Tensor, name: str, condition: dict[str, Tensor] | None) -> Tensor:
-    import torch
-
-    parts = []
-    for start in range(0, len(latents), CHUNK):
-        rows = {k: v[start : start + CHUNK] for k, v in (condition or {}).items()}
-        parts.append(model.decode(latents[start : start + CHUNK], condition=rows or None)[name].cpu())
-    return torch.cat(parts)
-
-
-def latent_shape(loaded: Loaded) -> tuple[int, ...]:
-    """The shape of one latent of a model that can decode."""
-    import torch
-
-    return tuple(cast("CanDecode", loaded.model).prior(1, generator=torch.Generator(loaded.device)).shape[1:])
-
-
-def map_of(loaded: Loaded, name: str, points: int) -> Tensor:
-    """points x points items spread evenly over a two-dimensional latent space, row by row from the top."""
-    import torch
-
-    from genloom.samplers.latent import plane
-
-    with torch.no_grad():
-        return _decode(cast("CanDecode", loaded.model), plane(points).to(loaded.device), name, None)
-
-
-def walks(
-    loaded: Loaded, name: str, n: int, points: int, seed: int, condition: dict[str, Tensor] | None = None
-) -> Tensor:
-    """n walks of `points` items each, one after another, along great circles between two draws of the prior.
-
-    condition: n rows, one a walk; by default, where the data has classes, walks take turns through them.
-    """
-    import torch
-
-    from genloom.samplers.latent import slerp
-
-    model = cast("CanDecode", loaded.model)
-    with torch.no_grad():
-        ends = model.prior(2 * n, generator=torch.Generator(loaded.device).manual_seed(seed))
-        paths = slerp(ends[:n], ends[n:], torch.linspace(0, 1, points)).transpose(0, 1).flatten(0, 1)
-        told = _classes(loaded, n, None) if condition is None else condition
-        return _decode(model, paths, name, {k: v.repeat_interleave(points) for k, v in (told or {}).items()})
-
-
-def loops(loaded: Loaded, name: str, corners: Tensor, points: int, condition: dict[str, Tensor] | None) -> Tensor:
-    """Walks through the latents `corners` (P, n, ...) and back to the first, `points` frames a leg: (P points, n, ...)
-    items. condition: n rows, one a walk."""
-    import torch
-
-    from genloom.samplers.latent import walk
-
-    model, n = cast("CanDecode", loaded.model), corners.shape[1]
-    paths = torch.stack([walk(corners[:, i], points, closed=True) for i in range(n)], 1)
-    told = {k: v.repeat(len(paths)) for k, v in (condition or {}).items()} or None
-    with torch.no_grad():
-        return _decode(model, paths.flatten(0, 1), name, told).unflatten(0, paths.shape[:2])
-
-
-def _classes(loaded: Loaded, n: int, label: str | int | None) -> dict[str, Tensor] | None:
-    """What n walks are told: the classes of --label in turn, or without it all there are."""
-    import torch
-
+def _labels(loaded: Loaded, label: str | int) -> dict[str, Tensor]:
+    """The class that both ends of a walk are told, and nothing else."""
     from genloom.core import the_class
 
     labelled = the_class(loaded.spec)
-    if label is not None:
-        indices = class_indices(loaded.spec, label)
-        if labelled is None or not listens(loaded, labelled[0]):
-            raise BadValue(f"--label {label}: the model of {loaded.run.path} does not listen to classes; leave it out")
-    elif labelled is not None:
-        indices = list(range(max(1, len(labelled[1].classes))))
-    else:
-        return None
-    return {labelled[0]: torch.tensor(indices).repeat(-(-n // len(indices)))[:n].to(loaded.device)}
+    told = class_turns(loaded, 2, label)
+    return {k: v for k, v in told.items() if labelled is not None and k == labelled[0]}
 
 
 def interpolate(
@@ -182,21 +112,11 @@ def interpolate(
         return _between(loaded, name, between, points, label, animate, place, data)
     data |= {"n": n, "seed": seed, **({} if label is None else {"label": label})}
     if not animate:
-        items = walks(loaded, name, n, points, seed, _classes(loaded, n, label))
+        items = walks(loaded, name, n, points, seed, class_turns(loaded, n, label))
         return picture(items, loaded.spec[name], place, data, columns=points)
     check_items(n)
-    items = loops(loaded, name, _corners(loaded, n, seed), points, _classes(loaded, n, label))
+    items = loops(loaded, name, corners_of(loaded, n, seed), points, class_turns(loaded, n, label))
     return _film(loaded, name, items, place, data)
-
-
-def _corners(loaded: Loaded, n: int, seed: int) -> Tensor:
-    """CORNERS draws of the prior for each of n walks: (CORNERS, n, ...)."""
-    import torch
-
-    drawn = cast("CanDecode", loaded.model).prior(
-        CORNERS * n, generator=torch.Generator(loaded.device).manual_seed(seed)
-    )
-    return drawn.unflatten(0, (CORNERS, n))
 
 
 def _film(
@@ -236,7 +156,7 @@ def _between(
         raise BadValue(f"--label {label}: a walk between two pictures keeps one class")
     channels, height, width = field.shape
     given = torch.cat([read_photo(path, [(height, width)], channels) for path in between])
-    told = {} if label is None else _classes(loaded, 2, label) or {}
+    told = {} if label is None else _labels(loaded, label)
     with torch.no_grad():
         ends = model.encode({name: given.to(loaded.device), **told})  # what it is not told, it does without
     if animate:
@@ -244,7 +164,7 @@ def _between(
         first, last = items[0], items[points]
     else:
         path = slerp(ends[:1], ends[1:], torch.linspace(0, 1, points))[:, 0]
-        items = _decode(cast("CanDecode", model), path, name, {k: v[:1].expand(points) for k, v in told.items()})
+        items = decoded(cast("CanDecode", model), path, name, {k: v[:1].expand(points) for k, v in told.items()})
         first, last = items[:1], items[-1:]
     near = [float(p) for p in psnr(torch.cat([first, last]), given, 2.0)]
     said = f"the ends are the pictures at PSNR {near[0]:.1f} and {near[1]:.1f} dB"
@@ -290,9 +210,8 @@ def reconstruct(
     chosen = torch.randperm(len(test), generator=torch.Generator().manual_seed(seed))[: min(n, len(test))]
     batch = {k: v.to(loaded.device) for k, v in test.batch(chosen).items()}
     with torch.no_grad():
-        told = {k: batch[k] for k, f in loaded.spec.items() if f.role == "condition" and f.modality == "class"}
-        condition = told or None
-        copies = _decode(model, model.encode(batch), name, condition)
+        condition = {k: batch[k] for k, f in loaded.spec.items() if f.role == "condition"}
+        copies = decoded(model, model.encode(batch), name, condition)
     originals = batch[name].cpu()
     squared = (originals - copies).square().flatten(1).mean(1)
     error, decibels = float(squared.mean()), float((10 * (4 / squared).log10()).mean())

@@ -220,13 +220,20 @@ class Flow(Model, CanSample, CanDecode, CanEncode, HasLikelihood):
         return options.temperature * torch.randn((n, *self.shape), generator=generator, device=device)
 
     def decode(self, latent: Tensor, *, condition: Batch | None = None, options: Sampling = Sampling()) -> Batch:
-        """The items that the noise flows to, without further noise; without a condition, by the unlabelled velocity."""
+        """The items that the noise flows to, without further noise. Conditions that are lacking are not told; without
+        any, by the unlabelled velocity."""
         c = self.config
         if check_solver(options.solver or c.solver).random:
             options = replace(options, solver="adams", eta=None, steps=options.steps or min(c.steps, INVERSION_STEPS))
-        if condition is None:
-            condition, options = self.conditioner.null(len(latent), latent.device), replace(options, guidance=1.0)
-        return self._flow(latent, condition, options, None)
+        told, options = self._told(len(latent), condition or {}, options)
+        return self._flow(latent, told, options, None)
+
+    def _told(self, n: int, condition: Batch, options: Sampling) -> tuple[Batch, Sampling]:
+        """The conditions, nothing in the place of those that are lacking; guidance has no use where all are."""
+        fields = self.conditioner.fields
+        found = {k: v for k, v in condition.items() if k in fields}
+        null = self.conditioner.null(n, next(self.parameters()).device)
+        return {**null, **found}, options if found else replace(options, guidance=1.0)
 
     @torch.no_grad()
     def encode(self, batch: Batch, *, options: Sampling = Sampling()) -> Tensor:
@@ -235,10 +242,9 @@ class Flow(Model, CanSample, CanDecode, CanEncode, HasLikelihood):
         x = self.inward(batch[self.item])
         if len(x) == 0:
             return x
-        if any(k not in batch for k in self.conditioner.fields):
-            batch, options = self.conditioner.null(len(x), x.device), replace(options, guidance=1.0)
+        told, options = self._told(len(x), batch, options)
         times = self.times(options.steps or max(INVERSION_STEPS, min(self.config.steps, 100)))[::-1]
-        return sample_adams(self.field(len(x), batch, options), x, times) / self._spread(times[-1])
+        return sample_adams(self.field(len(x), told, options), x, times) / self._spread(times[-1])
 
     def nll(self, batch: Batch, *, generator: torch.Generator) -> Tensor:
         """Of 8-bit images, on average no less than the nats of their pixels (Theis et al. 2016): uniform noise fills

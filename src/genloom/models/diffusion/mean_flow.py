@@ -162,7 +162,7 @@ class MeanFlow(Model, CanSample, CanDecode):
 
     def decode(self, latent: Tensor, *, condition: Batch | None = None) -> Batch:
         """The items of this noise; without a condition, those of no class in particular."""
-        told = condition or self.flow.conditioner.null(len(latent), latent.device)
+        told = {**self.flow.conditioner.null(len(latent), latent.device), **(condition or {})}
         return {self.item: self._stride(latent, told, self.config.steps, None)}
 
     def sample(
