@@ -264,7 +264,7 @@ REFUSED = {
     "evaluate n 0": (["evaluate", "flow", "-n", "0"], "at least 1"),
     "out kind": (["sample", "flow", "--out", "a.gif"], ".png or .npy"),
     "out kind of texts": (["sample", "words", "--out", "a.png"], ".txt or .jsonl"),
-    "prompt": (["sample", "flow", "--prompt", "a cat"], "makes images"),
+    "prompt": (["sample", "flow", "--prompt", "a cat"], "trained without captions"),
     "empty prompt": (["sample", "words", "--prompt", ""], "empty"),
     "label": (["sample", "flow", "--label", "zebra"], "unknown class"),
     "label of texts": (["sample", "words", "--label", "3"], "without classes"),

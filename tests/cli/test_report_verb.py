@@ -57,7 +57,8 @@ def test_one_page_of_several_runs(runs: Path, tmp_path: Path, capsys: pytest.Cap
 def test_figures_are_taken_or_measured(runs: Path, tmp_path: Path) -> None:
     asked: list[int] = []
 
-    def evaluate(loaded: Any, n: int, seed: int) -> Any:
+    def evaluate(loaded: Any, n: int, seed: int, page: bool) -> Any:
+        assert not page  # the report is the page
         asked.append(n)
         measured(loaded.run, 7.5)
         return type(

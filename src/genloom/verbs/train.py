@@ -83,6 +83,7 @@ def train(
     dry_run: bool = False,
     size: str | None = None,
     given: Mapping[str, AnyRun] | None = None,
+    on_illness: str | None = None,
     *,
     overrides: Mapping[str, Any] | None = None,
     reporter: Reporter | None = None,
@@ -99,9 +100,12 @@ def train(
     its data has moved. start_from: a run whose weights this one starts with; replay: a finished run that is repeated
     step for step; both lend their configuration where there is no `recipe`.
     given: finished runs that the model stands on, by role: {"autoencoder": 1}. They are copied into the run.
+    on_illness: what follows what the watch finds: "warn", "stop", "repair" or "off".
     Raises GenloomError in one line; a run that fails before its first checkpoint leaves no directory.
     """
     values = {**(overrides or {}), **fields}
+    if on_illness is not None:
+        values["train.on_illness"] = on_illness
     if resume is not None:
         more = {"budget": budget, "seed": seed, "name": name, "from": start_from, "replay": replay, "size": size}
         more |= {"given": given}
