@@ -93,7 +93,7 @@ def test_what_cannot_be_used_is_named_and_counted(tmp_path: Path) -> None:
     assert "1 of 12 recordings are silent: silent.wav; skipped" in notes
     assert "1 of 9 recordings are resampled to 8,000 Hz, from 16,000 Hz" in notes
     assert found.train.items + found.validation.items + found.test.items == 9
-    with pytest.raises(BadData, match="leave out --data.strict") as caught:
+    with pytest.raises(BadData, match=r"leave out --data\.strict") as caught:
         get(folder, strict=True)
     assert "\n" not in str(caught.value)
 
@@ -243,5 +243,5 @@ def test_the_built_in_clips() -> None:
     assert "label" not in pairs.spec
     one, two = (float((d.test.raw(torch.arange(50))["video"] > 100).float().mean()) for d in (found, pairs))
     assert 1.5 < two / one < 2.1
-    with pytest.raises(GenloomError, match="leave out --data.size"):
+    with pytest.raises(GenloomError, match=r"leave out --data\.size"):
         get("moving-digits", size="64")

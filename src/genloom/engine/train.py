@@ -116,8 +116,8 @@ def create_run(
 ) -> Run:
     """A new run directory that holds everything training needs to know. Raises BadValue, Storage, BadData.
 
-    given: finished runs this one's model stands on, by role; like: a run of the same model whose partners it takes where
-    none are given.
+    given: finished runs this one's model stands on, by role; like: a run of the same model whose partners it takes
+    where none are given.
     """
     check(settings.train)
     world = World.join(device_of(settings.train))
