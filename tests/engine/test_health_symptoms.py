@@ -101,6 +101,7 @@ def turned(p: float) -> float:
 
 FAULTS: list[tuple[str, bool, dict[str, Curve]]] = [
     ("overfitting", True, {"watch/held-out/vae": turned, "monitor": turned}),
+    ("dead codes", True, {"vae/used": lambda p: 0.02, "vae/perplexity": lambda p: 1.5}),
     ("posterior collapse", True, {"vae/kl": lambda p: 0.01, "watch/active_units": lambda p: 0.0}),
     ("divergence", True, {"loss/vae": lambda p: 5.0 - 3 * p}),
     ("divergence", True, {"loss/vae": lambda p: learning(p) if p < 0.5 else 0.9}),

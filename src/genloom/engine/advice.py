@@ -118,6 +118,17 @@ class Setting:
                 parts.append(f"or a smaller model: --{name} {value // 2}")
         return "; ".join(parts) + self.decay(self.players[0]) + self.shorter(best)
 
+    def fewer_codes(self) -> str:
+        """Codes that die are replaced, or there are fewer of them."""
+        found = []
+        if self.flags.get("config.alive") == 0:
+            found.append("--config.alive 0.03 (dead codes get new places)")
+        if isinstance(codes := self.flags.get("config.codes"), int) and codes > 16:
+            found.append(f"--config.codes {codes // 4}")
+        if self.has("config.quantiser"):
+            found.append("--config.quantiser fsq (codes that cannot die)")
+        return "; or ".join(found) or "fewer codes, and new places for the dead"
+
     def lighter_kl(self) -> str:
         """Against codes that say nothing."""
         beta = self.flags.get("config.beta")

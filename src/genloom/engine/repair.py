@@ -124,6 +124,9 @@ CLIPPING = Treatment(
 LIGHTER_KL = Treatment("a KL divergence of weight 1", "Kingma and Welling 2014", (at_most("beta", 1.0),))
 KL_WARMUP = Treatment("a KL divergence that rises from 0 anew", "Bowman et al. 2016", (rising("kl_warmup", 0.2),))
 FREE_BITS = Treatment("free bits for every latent", "Kingma et al. 2016, section 4", (at_least("free_bits", 0.1),))
+NEW_PLACES = Treatment(
+    "new places for dead codes", "Dhariwal et al. 2020, Jukebox, section 3", (at_least("alive", 0.03),)
+)
 
 GAME = (NON_SATURATING, NOISE, PENALTY, SLOWER_JUDGE, RELATIVISTIC)
 TREATMENTS: Mapping[str, tuple[Treatment, ...]] = {
@@ -142,6 +145,7 @@ TREATMENTS: Mapping[str, tuple[Treatment, ...]] = {
     "samples get worse": (PENALTY, LOWER_RATE),
     "oscillation": (PENALTY, NOISE, LOWER_RATE),
     "posterior collapse": (LIGHTER_KL, KL_WARMUP, FREE_BITS),
+    "dead codes": (NEW_PLACES,),
 }
 """What is tried for each finding, first to last. A finding that is not here is only reported."""
 

@@ -15,7 +15,7 @@ import numpy as np
 from genloom.engine.advice import Finding, Setting
 from genloom.engine.history import IN_A_ROW, History, Series
 from genloom.engine.symptoms_game import GAME
-from genloom.engine.symptoms_solo import SOLO
+from genloom.engine.symptoms_solo import SOLO, dead_codes
 
 Symptom = Callable[[History, Setting], Finding | None]
 
@@ -199,5 +199,5 @@ def exploding_gradients(h: History, s: Setting) -> Finding | None:
 
 COMMON: tuple[Symptom, ...] = (
     not_finite, constant_items, frozen, average_stuck, dead_units, exploding_activations, exploding_gradients,
-    divergence,
+    divergence, dead_codes,
 )  # fmt: skip

@@ -96,4 +96,23 @@ def posterior_collapse(h: History, s: Setting) -> Finding | None:
     )
 
 
+def dead_codes(h: History, s: Setting) -> Finding | None:
+    """A codebook of which a batch needs next to nothing, and no more as time goes on."""
+    used = next(iter(h.ending("/used", f"{s.phase}/").values()), Series())
+    window = lasting(used, h, 8, 0.2)
+    if window is None or h.progress < 0.3:
+        return None
+    share = float(np.median(window[-3:]))
+    if share > 0.1 or share > 1.2 * float(np.median(window[:3])):
+        return None
+    spread = next(iter(h.ending("/perplexity", f"{s.phase}/").values()), Series())
+    worth = f", worth {spread.last:.3g} equally frequent ones" if len(spread) else ""
+    return Finding(
+        "dead codes",
+        f"a batch uses {share:.1%} of the codebook{worth}",
+        "most codes are too far from all latents ever to be chosen: copies have few words",
+        s.fewer_codes(),
+    )
+
+
 SOLO = (no_progress, loss_spike, overfitting, posterior_collapse)

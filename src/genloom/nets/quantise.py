@@ -69,7 +69,8 @@ class Codebook(nn.Module):
             drawn = torch.randint(len(flat), (int(dead.sum()),), generator=generator, device=flat.device)
             self.sums[dead] = flat[drawn] * even
             self.counts[dead] = even
-        self.vectors.copy_(self.sums / self.counts[:, None])
+        alive = self.counts > 1e-6  # the means of a vector that nothing has chosen for long are rounding noise
+        self.vectors[alive] = self.sums[alive] / self.counts[alive, None]
 
     @torch.no_grad()
     def settle(self, latents: Iterable[Tensor]) -> Tensor:

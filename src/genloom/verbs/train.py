@@ -105,7 +105,7 @@ def train(
     """
     values = {**(overrides or {}), **fields}
     if on_illness is not None:
-        values["train.on_illness"] = on_illness
+        values["on_illness"] = on_illness
     if resume is not None:
         more = {"budget": budget, "seed": seed, "name": name, "from": start_from, "replay": replay, "size": size}
         more |= {"given": given}

@@ -144,6 +144,7 @@ class VQVAE(Model, CanDecode, CanEncode, CanCompress):
 
     def after_phase(self, phase: Phase, memo: Mapping[str, Tensor], step: Step) -> None:
         if phase.name == "autoencoder" and isinstance(self.quantiser, Codebook):
+            self.quantiser.alive = self.config.alive  # a repair may have changed it
             self.quantiser.follow(memo["latent"], memo["codes"], step.generator)
 
     @torch.no_grad()
