@@ -111,7 +111,14 @@ RELATIVISTIC = Treatment(
     (to("loss", "relativistic"), to("label_smoothing", 0.0), at_least("r1", 1.0, by_area=True),
      at_least("r2", 1.0, by_area=True), times("gamma", 10.0), times("gamma_end", 10.0)),
 )  # fmt: skip
-ANEW = replace(RELATIVISTIC, back=True)
+FALLING = tuple(  # the last steps decide which kinds a constant rate has just neglected
+    change
+    for who in ("first", "others")
+    for change in (to(f"{who}.decay", "cosine", "constant"), to(f"{who}.final", 0.1, 1.0))
+)
+ANEW = Treatment(
+    f"{RELATIVISTIC.name}, at a falling rate", RELATIVISTIC.source, (*RELATIVISTIC.changes, *FALLING), back=True
+)
 LOWER_RATE = Treatment(
     "a third of the learning rate, from before the illness", "Bengio 2012, section 3.1",
     tuple(times(f"{who}.{rate}", 1 / 3) for who in ("first", "others") for rate in ("lr", "muon_lr")),
