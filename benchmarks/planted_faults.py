@@ -127,7 +127,6 @@ def summary(outcomes: dict[Job, dict[str, Any]], jobs: list[Job]) -> dict[str, A
         for r in healthy
         if r["found"]
     ]
-    shares = [r["watch_seconds"] / r["processor_seconds"] for r in outcomes.values() if r["watch_seconds"] is not None]
     return {
         "faults": rows,
         "named": named,
@@ -135,8 +134,6 @@ def summary(outcomes: dict[Job, dict[str, Any]], jobs: list[Job]) -> dict[str, A
         "healthy_runs": len(healthy),
         "false_alarms": len(alarms),
         "alarms": alarms,
-        "watch_share_median": round(sorted(shares)[len(shares) // 2], 4) if shares else None,
-        "watch_share_largest": round(max(shares), 4) if shares else None,
     }
 
 
