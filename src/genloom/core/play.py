@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import torch
@@ -48,6 +48,14 @@ class Player:
     name: str
     parameters: tuple[str, ...]
     optimizer: Optimizer
+
+    def inside(self, part: str) -> Player:
+        """This player as a model sees it that holds this one's model as its attribute `part`."""
+        parameters, skips = (
+            tuple(f"{part}.{pattern}" for pattern in patterns)
+            for patterns in (self.parameters, self.optimizer.muon_skips)
+        )
+        return Player(self.name, parameters, replace(self.optimizer, muon_skips=skips))
 
 
 @dataclass(frozen=True)

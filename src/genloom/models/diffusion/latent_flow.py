@@ -8,7 +8,7 @@ bounds; the decoder turns what the flow draws into items.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import cast
 
 import torch
@@ -84,12 +84,7 @@ class LatentFlow(Model, CanSample, CanDecode):
         return cast(CanCompress, self.autoencoder)
 
     def players(self) -> tuple[Player, ...]:
-        def ours(player: Player) -> Player:
-            inside = tuple(f"flow.{pattern}" for pattern in player.parameters)
-            skips = tuple(f"flow.{pattern}" for pattern in player.optimizer.muon_skips)
-            return Player(player.name, inside, replace(player.optimizer, muon_skips=skips))
-
-        return tuple(ours(player) for player in self.flow.players())
+        return tuple(player.inside("flow") for player in self.flow.players())
 
     def phases(self) -> tuple[Phase, ...]:
         return self.flow.phases()

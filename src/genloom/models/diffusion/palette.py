@@ -9,7 +9,7 @@ random places, means over squares, the mean of the channels, noise; of a sound o
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
@@ -91,12 +91,7 @@ class Palette(Model, CanSample, CanDecode, CanTranslate):
         return ("inpaint", "outpaint") if self.config.task == "inpaint" else (self.config.task,)
 
     def players(self) -> tuple[Player, ...]:
-        def ours(player: Player) -> Player:
-            skips = tuple(f"flow.{pattern}" for pattern in player.optimizer.muon_skips)
-            inside = tuple(f"flow.{pattern}" for pattern in player.parameters)
-            return Player(player.name, inside, replace(player.optimizer, muon_skips=skips))
-
-        return tuple(ours(player) for player in self.flow.players())
+        return tuple(player.inside("flow") for player in self.flow.players())
 
     def phases(self) -> tuple[Phase, ...]:
         return self.flow.phases()
