@@ -6,7 +6,6 @@ which the sound is found again. Functions take items as they are stored or as fl
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -131,9 +130,7 @@ class AudioCodec(Codec):
         elif suffix == ".png":
             image.write_bytes(target, image.png(self.picture(items, field, columns), metadata))
         elif suffix == ".npy":
-            buffer = io.BytesIO()
-            np.save(buffer, self.array(items, field), allow_pickle=False)
-            image.write_bytes(target, buffer.getvalue())
+            image.write_bytes(target, image.npy(self.array(items, field)))
         else:
             kind = modality("audio")
             raise wrong_ending(path, kind.plural, kind.writes)

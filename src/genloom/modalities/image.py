@@ -160,6 +160,13 @@ def read_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
         raise BadData(f"expected a PNG file, {os.fspath(path)} cannot be read as one: {error}") from None
 
 
+def npy(array: np.ndarray) -> bytes:
+    """An array as the content of a .npy file."""
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    return buffer.getvalue()
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     """Writes a file whole or not at all: a temporary neighbour is moved over it. Raises Storage where that fails."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
@@ -194,9 +201,7 @@ def save(
     elif suffix == ".png":
         write_bytes(target, png(grid(images, columns), metadata))
     elif suffix == ".npy":
-        buffer = io.BytesIO()
-        np.save(buffer, to_array(images), allow_pickle=False)
-        write_bytes(target, buffer.getvalue())
+        write_bytes(target, npy(to_array(images)))
     else:
         raise wrong_ending(path, "images", (".png", ".npy"))
     return target

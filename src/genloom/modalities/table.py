@@ -27,7 +27,7 @@ from torch import Tensor
 from genloom.core import Column, Field
 from genloom.errors import BadValue
 from genloom.modalities.codec import Clip, Codec, Place, wrong_ending
-from genloom.modalities.image import png, write_bytes
+from genloom.modalities.image import npy, png, write_bytes
 
 KNOTS = 513
 """Quantiles that are kept of a column of numbers."""
@@ -202,9 +202,7 @@ class TableCodec(Codec):
         if ending in (".csv", ".tsv"):
             content = to_csv(cells, field.columns, "\t" if ending == ".tsv" else ",").encode()
         elif ending == ".npy":
-            buffer = io.BytesIO()
-            np.save(buffer, cells, allow_pickle=False)
-            content = buffer.getvalue()
+            content = npy(cells)
         elif ending == ".png":
             content = png(self.picture(items, field, columns), metadata)
         else:

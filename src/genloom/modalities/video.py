@@ -213,9 +213,7 @@ class VideoCodec(Codec):
         elif suffix == ".png":
             image.write_bytes(target, image.png(self.picture(items, field, columns), metadata))
         elif suffix == ".npy":
-            buffer = io.BytesIO()
-            np.save(buffer, self.array(items, field), allow_pickle=False)
-            image.write_bytes(target, buffer.getvalue())
+            image.write_bytes(target, image.npy(self.array(items, field)))
         else:
             kind = modality("video")
             raise wrong_ending(path, kind.plural, kind.writes)
