@@ -22,7 +22,7 @@ def trial(name: str, smoke: dict[str, object], folder: Path) -> str:
     run = folder / name
     overrides = [part for key, value in smoke.items() for part in (f"--{key}", _written(value))]
     steps: list[list[str]] = [["train", name, "--runs", str(folder), "--name", name, *overrides]]
-    out = "x.txt" if smoke.get("data.source") == "python-stdlib" or name == "gpt" else "x.png"
+    out = "x.txt" if smoke.get("data.source") == "python-stdlib" or "data.context" in smoke else "x.png"
     steps.append(["sample", str(run), "-n", "8", "--out", str(folder / f"{name}-{out}")])
     steps.append(["evaluate", str(run), "-n", "64", "--json"])
     printed = io.StringIO()

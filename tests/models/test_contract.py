@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from genloom.core import Model
+from genloom.core import Model, Optimizer
 from genloom.models.autoencoding.copying import CopyOptions
 from genloom.models.diffusion.flow import FlowConfig
 from genloom.models.registry import BUILT_IN, model_class
+from genloom.nets.portable import LLAMA
 from genloom.testing import check_model, fake_images, make_case
 from genloom.testing.check import ALWAYS, BY_CAPABILITY, TRAINED
 
@@ -34,6 +36,8 @@ EXCEPTIONS = {"kl-autoencoder": APART, "vq-vae": APART}
 CONFIGURED = [
     ("kl-autoencoder", {**SMALL["kl-autoencoder"], "copy": CopyOptions(adversarial=0.0, pixels="l2")}),
     ("vq-vae", {**SMALL["vq-vae"], "quantiser": "fsq", "levels": (4, 4), "copy": FIXED}),
+    ("gpt", {**SMALL["gpt"], "network": "portable", "optimizer": Optimizer(lr=3e-3)}),
+    ("gpt", {**SMALL["gpt"], "network": "portable", "portable": replace(LLAMA, key_heads=1)}),
     ("palette", {**SMALL["palette"], "task": "denoise"}),
     ("palette", {**SMALL["palette"], "task": "super-resolution", "factor": 2}),
     ("mean-flow", {"guidance": 2.0, "inner": 1.0}),

@@ -18,6 +18,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from genloom.nets.attention import Remember, attention, causal_mask
+from genloom.nets.positions import rotary, rotate
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -63,25 +66,14 @@ class _SquaredReLU(torch.autograd.Function):
         return grad[0] * r * 2
 
 
-def rotary(context: int, width: int, base: float = 10_000.0) -> tuple[Tensor, Tensor]:
-    """Cosines and sines (context, 1, width) for `rotate` (arXiv:2104.09864 eq. 34): the angle of pair i at position t
-    is t * base^(-2i / width); a pair is a component of the first half and the one half a width further."""
-    angle = torch.arange(context)[:, None] * base ** (-torch.arange(0, width, 2) / width)
-    cos, sin = angle.cos(), angle.sin()
-    return torch.cat((cos, cos), -1)[:, None], torch.cat((-sin, sin), -1)[:, None]
-
-
-def rotate(x_BLHK: Tensor, cos_L1K: Tensor, sin_L1K: Tensor) -> Tensor:
-    """Queries or keys turned by their position's angles."""
-    return x_BLHK * cos_L1K + x_BLHK.roll(x_BLHK.shape[-1] // 2, -1) * sin_L1K
-
-
 class Cache:
     """Keys and values of the positions already seen, in memory taken once. `length`: how many there are."""
 
-    def __init__(self, shape: Shape, batch: int, device: torch.device, dtype: torch.dtype = torch.float32) -> None:
-        # Batch and heads share a dimension, so that what is known so far is a view that batched products take as it is.
-        size = (shape.depth, batch * shape.heads, shape.context, shape.width // shape.heads)
+    def __init__(
+        self, size: tuple[int, int, int, int], batch: int, device: torch.device, dtype: torch.dtype = torch.float32
+    ) -> None:
+        """size: layers, batch times heads that have keys, positions, width of a head. Batch and heads share a
+        dimension, so that what is known so far is a view that batched products take as it is."""
         self.keys = torch.zeros(size, device=device, dtype=dtype)
         self.values = torch.zeros(size, device=device, dtype=dtype)
         self.last = torch.zeros(batch, 1, device=device, dtype=torch.int64)
@@ -94,22 +86,9 @@ class Cache:
         self.values[layer, :, start:stop] = v_NLK
         return self.keys[layer, :, :stop], self.values[layer, :, :stop]
 
-
-def attention(q_NLK: Tensor, k_NTK: Tensor, v_NTK: Tensor, mask_LT: Tensor) -> Tensor:
-    """softmax(1.5 q k' / sqrt(K) + mask) v (arXiv:1706.03762 eq. 1), where the mask keeps each of the last L positions
-    from looking past itself. Normalised queries and keys bound the scores; 1.5 lets attention be sharper.
-
-    Written out on the CPU, where the backward pass of PyTorch's fused attention took twice to four times as long for
-    sequences of up to 256 in bf16; fused elsewhere.
-    """
-    scale = 1.5 * q_NLK.shape[-1] ** -0.5
-    if q_NLK.device.type != "cpu":
-        all_new, one_new = mask_LT.shape[0] == mask_LT.shape[1], mask_LT.shape[0] == 1
-        mask = None if all_new or one_new else mask_LT
-        q, k, v = (x[:, None] for x in (q_NLK, k_NTK, v_NTK))
-        return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=all_new, scale=scale)[:, 0]
-    scores = torch.baddbmm(mask_LT, q_NLK, k_NTK.transpose(1, 2), alpha=scale)
-    return torch.bmm(scores.softmax(-1).to(v_NTK.dtype), v_NTK)
+    def of(self, layer: int) -> Remember:
+        """`extend` of one layer."""
+        return lambda k, v: self.extend(layer, k, v)
 
 
 class Block(nn.Module):
@@ -150,7 +129,13 @@ class Block(nn.Module):
         q, k, v = (t.transpose(1, 2).flatten(0, 1) for t in (q, k, v))
         if cache is not None:
             k, v = cache.extend(layer, k, v)
-        y = attention(q, k, v, mask_LT).unflatten(0, (-1, self.heads)).transpose(1, 2).flatten(2)
+        # Normalised queries and keys bound the scores; 1.5 lets attention be sharper.
+        y = (
+            attention(q, k, v, mask_LT, 1.5 * q.shape[-1] ** -0.5)
+            .unflatten(0, (-1, self.heads))
+            .transpose(1, 2)
+            .flatten(2)
+        )
         x = x + self.dropout(self.out(y))
         return x + self.dropout(self.down(_SquaredReLU.apply(self.up(norm(x).to(cos.dtype)))))
 
@@ -176,12 +161,13 @@ class Transformer(nn.Module):
         cos, sin = rotary(shape.context, shape.width // shape.heads)
         self.register_buffer("cos", cos, persistent=False)
         self.register_buffer("sin", sin, persistent=False)
-        mask = torch.full((shape.context, shape.context), float("-inf")).triu(1)
-        self.register_buffer("mask", mask, persistent=False)
+        self.register_buffer("mask", causal_mask(shape.context), persistent=False)
 
     def cache(self, batch: int) -> Cache:
         """Empty memory for `batch` sequences."""
-        return Cache(self.shape, batch, self.embedding.weight.device)
+        shape = self.shape
+        size = (shape.depth, batch * shape.heads, shape.context, shape.width // shape.heads)
+        return Cache(size, batch, self.embedding.weight.device)
 
     def forward(self, ids_BL: Tensor, cache: Cache | None = None) -> Tensor:
         """Logits in fp32. With a cache, `ids_BL` continue what it holds, and are added to it."""

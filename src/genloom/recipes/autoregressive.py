@@ -4,28 +4,31 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from genloom.core import Optimizer
 from genloom.data.options import DataOptions
 from genloom.engine.options import TrainOptions
 from genloom.models.autoregressive.gpt import GPTConfig
+from genloom.nets.portable import GPT2, LLAMA, Portable
 from genloom.recipes.ranges import Choice, Linear, Log, Whole
 from genloom.recipes.registry import Recipe, recipe
+
+SMOKE = {
+    "train.budget": "30steps",
+    "train.batch": 8,
+    "train.precision": "fp32",
+    "data.context": 64,
+    "data.limit": 512,
+    "config.width": 64,
+    "config.depth": 2,
+    "config.heads": 2,
+}
 
 
 @recipe(
     "gpt",
     "a language model of characters, bytes or subwords, trained from scratch; minutes on a CPU",
     sizes=("nano", "small", "base"),
-    smoke={
-        "train.budget": "30steps",
-        "train.batch": 8,
-        "train.precision": "fp32",
-        "data.context": 64,
-        "data.limit": 512,
-        "config.width": 64,
-        "config.depth": 2,
-        "config.heads": 2,
-        "config.pairs": 1024,
-    },
+    smoke=SMOKE | {"config.pairs": 1024},
     ranges={
         "config.optimizer.lr": Log(3e-4, 1e-2),
         "config.optimizer.muon_lr": Log(3e-3, 1e-1),
@@ -49,3 +52,34 @@ def gpt(size: str = "nano") -> Recipe:
         config = replace(config, width=512, depth=12, heads=8, pairs=32_768)
         data, train = replace(data, context=512), replace(train, budget="2h", batch=64)
     return Recipe("gpt", config, data, train)
+
+
+def _portable(size: str, style: Portable) -> Recipe:
+    """The gpt of this size with a network that other programs read. Muon learns its matrices too: what is trained how
+    does not show in the weights."""
+    base = gpt(size)
+    optimizer = Optimizer("muon", lr=2e-3, muon_lr=0.02, muon_skips=("network.head.*",), betas=(0.9, 0.99),
+                          warmup=0.03, hold=0.3)  # fmt: skip
+    return replace(base, config=replace(base.config, network="portable", portable=style, optimizer=optimizer))
+
+
+@recipe(
+    "gpt2",
+    "a language model in the shape of GPT-2: its weights open in other programs; minutes on a CPU",
+    sizes=("nano", "small", "base"),
+    smoke=SMOKE,
+)
+def gpt2(size: str = "nano") -> Recipe:
+    """Learnt positions, LayerNorm, GELU, biases, a tied head; sizes as those of gpt."""
+    return _portable(size, GPT2)
+
+
+@recipe(
+    "llama",
+    "a language model in the shape of Llama: its weights open in other programs; minutes on a CPU",
+    sizes=("nano", "small", "base"),
+    smoke=SMOKE,
+)
+def llama(size: str = "nano") -> Recipe:
+    """Rotary positions, RMSNorm, SwiGLU, two heads to each set of keys, no biases; sizes as those of gpt."""
+    return _portable(size, replace(LLAMA, key_heads=4 if size == "base" else 2))

@@ -2,9 +2,10 @@
 
     p(x_1 ... x_L) = prod_t p(x_t | start, x_1 ... x_{t-1})
 
-Differs from the paper: rotary positions instead of learnt ones, normalisation before each sub-layer and of queries and
-keys, squared ReLU, an untied head, logits softly capped, value embeddings, a table for pairs of tokens; see
-`genloom.nets.transformer`, where each has its source.
+Two networks do it. "speedrun" differs from the paper's: rotary positions instead of learnt ones, normalisation before
+each sub-layer and of queries and keys, squared ReLU, an untied head, logits softly capped, value embeddings, a table
+for pairs of tokens; see `genloom.nets.transformer`, where each has its source. "portable" is GPT-2's or Llama's, weight
+by weight (`genloom.nets.portable`), for runs whose weights are to be used elsewhere.
 
 A window of L tokens is preceded by a start symbol, so that all L of them are predicted: also the first, from the start
 symbol alone, which the network learns to mean "somewhere in a text". `nll` is the exact -log p of all L tokens.
@@ -36,7 +37,8 @@ from genloom.core import (
     the_item,
 )
 from genloom.core.capabilities import Callback
-from genloom.errors import BadData, BadValue
+from genloom.errors import BadData, BadValue, unknown
+from genloom.nets.portable import Portable, PortableShape, PortableTransformer
 from genloom.nets.transformer import Cache, Shape, Transformer
 from genloom.samplers import decoding
 
@@ -46,10 +48,13 @@ class GPTConfig:
     """width: of the residual stream, a multiple of 2 * heads; depth: blocks; heads: of each attention.
 
     expansion: width of an MLP's hidden layer as a multiple of `width`.
+    network: "speedrun" learns most in little time; "portable" is what other programs read. The next three are for
+    "speedrun", `portable` says how "portable" is made.
     values: how many of the last blocks add an embedding of the token to their attention's values.
     pairs: rows of the table that embeds (previous token, token); 0 leaves it out, more pairs than rows share rows.
     cap: the logits stay within (-cap, cap); 0 leaves them free.
     dropout: share of each sub-layer's output that is dropped in training, for many epochs over little text.
+    start: the id of the token that stands before every text; None adds one of its own, which is never predicted.
     optimizer: how it learns.
     """
 
@@ -57,10 +62,13 @@ class GPTConfig:
     depth: int = 4
     heads: int = 4
     expansion: int = 4
+    network: Literal["speedrun", "portable"] = "speedrun"
     values: int = 2
     pairs: int = 8192
     cap: float = 15.0
+    portable: Portable = Portable()
     dropout: float = 0.0
+    start: int | None = None
     optimizer: Optimizer = Optimizer(
         name="muon",
         lr=2e-3,
@@ -95,16 +103,29 @@ class GPT(Model, CanSample, CanStream, HasLikelihood):
                 f"gpt needs windows of at least 2 tokens and a vocabulary, got {self.context} tokens of "
                 f"{self.vocabulary} kinds: raise data.context"
             )
-        if config.width % (2 * config.heads):
-            raise BadValue(
-                f"config.width must be a multiple of 2 * config.heads = {2 * config.heads}, got {config.width}"
-            )
-        self.start = self.vocabulary  # the start symbol: an id that is never predicted
-        self.network = Transformer(
+        if config.start is not None and not 0 <= config.start < self.vocabulary:
+            raise BadValue(f"config.start must be a token id from 0 to {self.vocabulary - 1}, got {config.start}")
+        self.start = self.vocabulary if config.start is None else config.start
+        self.network = self._network(max(self.vocabulary, self.start + 1))
+
+    def _network(self, ids: int) -> Transformer | PortableTransformer:
+        """The network that sees `ids` kinds of tokens, the start symbol among them."""
+        c = self.config
+        if c.network == "portable":
+            return PortableTransformer(
+                PortableShape(
+                    vocabulary=ids, outputs=self.vocabulary, context=self.context, width=c.width, depth=c.depth,
+                    heads=c.heads, expansion=c.expansion, dropout=c.dropout, style=c.portable,
+                )
+            )  # fmt: skip
+        if c.network != "speedrun":
+            raise unknown("config.network", c.network, ("speedrun", "portable"))
+        if c.width % (2 * c.heads):
+            raise BadValue(f"config.width must be a multiple of 2 * config.heads = {2 * c.heads}, got {c.width}")
+        return Transformer(
             Shape(
-                vocabulary=self.vocabulary + 1, outputs=self.vocabulary, context=self.context, width=config.width,
-                depth=config.depth, heads=config.heads, expansion=config.expansion, values=config.values,
-                pairs=config.pairs, cap=config.cap, dropout=config.dropout,
+                vocabulary=ids, outputs=self.vocabulary, context=self.context, width=c.width, depth=c.depth,
+                heads=c.heads, expansion=c.expansion, values=c.values, pairs=c.pairs, cap=c.cap, dropout=c.dropout,
             )
         )  # fmt: skip
 
@@ -149,7 +170,7 @@ class GPT(Model, CanSample, CanStream, HasLikelihood):
         """n texts (n, P + N): the prompts of P tokens in `condition`, or nothing, and N = options.length new tokens, by
         default as many as an item holds. Any length is allowed; see `visible` for what is looked at."""
         decoding.check(options)
-        device = self.network.head.weight.device
+        device = self.network.embedding.weight.device
         prompt_BL = (condition or {}).get(self.item, torch.zeros(n, 0, dtype=torch.int64)).to(device)
         self._check_prompt(prompt_BL, n)
         length, ids_BL = options.length or self.context, prompt_BL
@@ -165,7 +186,7 @@ class GPT(Model, CanSample, CanStream, HasLikelihood):
     def stream(self, prompt: Tensor, *, options: Sampling = Sampling(), generator: torch.Generator) -> Iterator[Tensor]:
         """What `sample` would write after this prompt (P,) alone, token by token."""
         decoding.check(options)
-        prompt_BL = prompt[None].to(self.network.head.weight.device)
+        prompt_BL = prompt[None].to(self.network.embedding.weight.device)
         self._check_prompt(prompt_BL, 1)
         for token_B in self._continue(prompt_BL, options.length or self.context, options, generator):
             yield token_B[0]
