@@ -6,6 +6,7 @@ import torch
 from genloom.core import Field, Optimizer, Sampling, Step
 from genloom.errors import BadData, BadValue
 from genloom.models.autoregressive.gpt import GPT, GPTConfig
+from genloom.nets.reading import visible
 from genloom.nets.transformer import norm
 
 V, L = 11, 12
@@ -115,7 +116,7 @@ def test_sampling_follows_the_uncached_distribution(model: GPT, prompt: int) -> 
     assert out.shape == (2, prompt + 2 * L)
     assert torch.equal(out[:, :prompt], start)
     for t in range(prompt, prompt + 2 * L):
-        first = model.visible(t)
+        first = visible(t, L)
         assert 0 <= t - first < L
         window = torch.cat((torch.full((2, 1), model.start), out[:, first:t]), 1)
         logits = model.network(window)[:, -1]

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from genloom.core import Sampling
+from genloom.core import Decoding, Sampling
 from genloom.errors import BadValue
 from genloom.samplers import decoding
 
@@ -87,3 +87,54 @@ def test_temperature() -> None:
 def test_senseless_choices(options: Sampling) -> None:
     with pytest.raises(BadValue, match="must"):
         decoding.check(options)
+
+
+def test_min_p() -> None:
+    assert kept(decoding.min_p(LOGITS, 0.45)) == [[0], [1, 2, 3]]
+    assert kept(decoding.min_p(LOGITS, 1.0)) == [[0], [3]]
+    assert torch.equal(decoding.min_p(LOGITS, 0.0), LOGITS)
+
+
+def test_typical() -> None:
+    """Of 0.5, 0.2, 0.2, 0.1 (entropy 1.22 nats) the surprise of 0.2 is nearest to it, then that of 0.5, then 0.1's."""
+    assert kept(decoding.typical(LOGITS[:1], 0.1)) == [[1]]
+    assert kept(decoding.typical(LOGITS[:1], 0.39)) == [[1, 2]]
+    assert kept(decoding.typical(LOGITS[:1], 0.85)) == [[0, 1, 2]]
+    assert torch.equal(decoding.typical(LOGITS, 1.0), LOGITS)
+    assert kept(decoding.typical(decoding.top_k(LOGITS[:1], 1), 0.9)) == [[0]]  # what was removed never returns
+
+
+def test_penalties() -> None:
+    from genloom.samplers.decoding.filters import Tally
+
+    logits = torch.tensor([[2.0, -1.0, 0.5, 0.25]])
+    tally = Tally.of([torch.tensor([0, 1])], 4)
+    for token in (2, 2, 0):
+        tally.add(torch.tensor([token]))
+    changed = decoding.penalised(
+        logits, tally, Sampling(decoding=Decoding(repetition=2.0, presence=0.5, frequency=0.25))
+    )
+    # 0: seen and written once; 1: of the prompt alone; 2: written twice; 3: new
+    expected = torch.tensor([[2.0 / 2 - 0.5 - 0.25, -1.0 * 2, 0.5 / 2 - 0.5 - 0.5, 0.25]])
+    torch.testing.assert_close(changed, expected)
+    assert torch.equal(decoding.penalised(logits, None, Sampling()), logits)
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        {"strategy": "best"},
+        {"min_p": 1.5},
+        {"typical": 0},
+        {"repetition": 0},
+        {"presence": math.nan},
+        {"beams": 0},
+        {"strategy": "diverse-beam", "beams": 4, "groups": 3},
+        {"alpha": 2},
+        {"draft": 64},
+        {"overflow": "cut"},
+    ],
+)
+def test_senseless_decoding(choice: dict[str, object]) -> None:
+    with pytest.raises(BadValue, match=str(next(iter(choice)) if len(choice) == 1 else "groups")):
+        decoding.check(Sampling(decoding=Decoding(**choice)))  # type: ignore[arg-type]

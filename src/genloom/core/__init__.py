@@ -7,12 +7,14 @@ from genloom.core.capabilities import (
     CanSample,
     CanStream,
     CanTranslate,
+    Decoding,
     HasLikelihood,
     Sampling,
 )
 from genloom.core.config import config_from_json, config_to_json
 from genloom.core.model import Model
 from genloom.core.play import Loss, Optimizer, Phase, Player, Step, derive_seed
+from genloom.core.reading import CanContinue, Reading
 from genloom.core.spec import (
     CONTINUOUS,
     Batch,
@@ -30,6 +32,7 @@ __all__ = [
     "CONTINUOUS",
     "Batch",
     "CanCompress",
+    "CanContinue",
     "CanDecode",
     "CanEncode",
     "CanSample",
@@ -37,6 +40,7 @@ __all__ = [
     "CanTranslate",
     "Column",
     "DataSpec",
+    "Decoding",
     "Field",
     "HasLikelihood",
     "Loss",
@@ -44,6 +48,7 @@ __all__ = [
     "Optimizer",
     "Phase",
     "Player",
+    "Reading",
     "Sampling",
     "Step",
     "batch_size",

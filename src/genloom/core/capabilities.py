@@ -20,6 +20,38 @@ Callback = Callable[[dict[str, object]], None]
 
 
 @dataclass(frozen=True)
+class Decoding:
+    """How tokens are chosen, beside temperature, top_k and top_p. The defaults change nothing.
+
+    strategy: "sample" draws; "greedy" takes the likeliest; "beam" keeps the likeliest beginnings; "diverse-beam" does
+    so in groups that shun each other's tokens; "contrastive" shuns what resembles what was written.
+    min_p: tokens are kept that are at least this times as likely as the likeliest; 0 keeps all.
+    typical: tokens whose surprise is nearest to the expected one are kept, of this total probability; 1 keeps all.
+    repetition: logits of tokens that occurred are divided by this where positive, else multiplied; 1 changes nothing.
+    presence: taken off the logits of tokens that were written; frequency: the same times how often they were.
+    beams: beginnings kept; groups: of diverse beams, a divisor of beams; diversity: taken off a token's logit for each
+    earlier group that chose it; length_penalty: the power of the length by which a finished text's score is divided.
+    alpha: weight of likeness to what was written against likelihood, of contrastive search.
+    draft: tokens that a smaller model proposes at a time, of speculative decoding.
+    overflow: what happens where prompt and new tokens exceed a model's context: "slide" forgets the oldest, "refuse".
+    """
+
+    strategy: Literal["sample", "greedy", "beam", "diverse-beam", "contrastive"] = "sample"
+    min_p: float = 0.0
+    typical: float = 1.0
+    repetition: float = 1.0
+    presence: float = 0.0
+    frequency: float = 0.0
+    beams: int = 4
+    groups: int = 2
+    diversity: float = 1.0
+    length_penalty: float = 1.0
+    alpha: float = 0.6
+    draft: int = 4
+    overflow: Literal["slide", "refuse"] = "slide"
+
+
+@dataclass(frozen=True)
 class Sampling:
     """Choices at sampling time; None leaves a choice to the model. A model ignores what does not concern it.
 
@@ -28,7 +60,7 @@ class Sampling:
     which it guides; negative: values of condition fields, one row each, that guidance leads away from instead of from
     "not told"; partner: a worse model of the same data that it leads away from instead; temperature, top_k, top_p: of
     token sampling (top_k 0 and top_p 1: off; temperature also scales a latent's spread); length: tokens to generate;
-    prior: "fitted" or "standard" latent distribution.
+    decoding: further choices of how tokens are chosen; prior: "fitted" or "standard" latent distribution.
     """
 
     steps: int | None = None
@@ -42,6 +74,7 @@ class Sampling:
     top_k: int = 0
     top_p: float = 1.0
     length: int | None = None
+    decoding: Decoding = Decoding()
     prior: Literal["fitted", "standard"] | None = None
 
 

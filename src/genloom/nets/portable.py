@@ -229,9 +229,9 @@ class PortableTransformer(nn.Module):
         x = self.dropout(x)
         for i, block in enumerate(self.blocks):
             x = block(x, mask, turn, cache.of(i) if cache is not None else None)
-        if cache is not None:
-            cache.length, cache.last = stop, ids_BL[:, -1:]
         h = self.norm(x)
+        if cache is not None:
+            cache.length, cache.last, cache.vectors = stop, ids_BL[:, -1:], h
         if self.head is not None:
             return self.head(h).float()
         return F.linear(h, self.embedding.weight[: self.shape.outputs]).float()

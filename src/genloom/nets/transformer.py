@@ -67,7 +67,8 @@ class _SquaredReLU(torch.autograd.Function):
 
 
 class Cache:
-    """Keys and values of the positions already seen, in memory taken once. `length`: how many there are."""
+    """Keys and values of the positions already seen, in memory taken once. `length`: how many there are; `vectors`: of
+    the positions seen last (B, L, width), as they come out of the last block, normalised."""
 
     def __init__(
         self, size: tuple[int, int, int, int], batch: int, device: torch.device, dtype: torch.dtype = torch.float32
@@ -78,6 +79,7 @@ class Cache:
         self.values = torch.zeros(size, device=device, dtype=dtype)
         self.last = torch.zeros(batch, 1, device=device, dtype=torch.int64)
         self.length = 0
+        self.vectors: Tensor | None = None
 
     def extend(self, layer: int, k_NLK: Tensor, v_NLK: Tensor) -> tuple[Tensor, Tensor]:
         """Stores new positions of a layer; returns all keys and values up to them, (N, T, K) each."""
@@ -89,6 +91,19 @@ class Cache:
     def of(self, layer: int) -> Remember:
         """`extend` of one layer."""
         return lambda k, v: self.extend(layer, k, v)
+
+    def select(self, rows_N: Tensor) -> None:
+        """Keeps these rows, in this order, perhaps some of them several times."""
+        batch = len(self.last)
+        self.keys, self.values = (
+            t.unflatten(1, (batch, -1))[:, rows_N].flatten(1, 2).contiguous() for t in (self.keys, self.values)
+        )
+        self.last = self.last[rows_N]
+
+    def forget(self, count: int, last_B1: Tensor) -> None:
+        """Takes back the last `count` positions; `last_B1` are the ids of the one before them."""
+        self.length -= count
+        self.last = last_B1
 
 
 class Block(nn.Module):
@@ -184,9 +199,10 @@ class Transformer(nn.Module):
         mask = self.mask[start:stop, :stop].to(dtype)
         for i, block in enumerate(self.blocks):
             x = block(x, x0, ids_BL, turn, mask, cache, i)
+        h = norm(x)
         if cache is not None:
-            cache.length, cache.last = stop, ids_BL[:, -1:]
-        logits: Tensor = self.head(norm(x)).float()
+            cache.length, cache.last, cache.vectors = stop, ids_BL[:, -1:], h
+        logits: Tensor = self.head(h).float()
         cap = self.shape.cap
         return cap * torch.tanh(logits / cap) if cap else logits
 

@@ -22,6 +22,7 @@ from torch import Tensor
 from genloom.core import (
     CONTINUOUS,
     Batch,
+    CanContinue,
     CanDecode,
     CanEncode,
     CanSample,
@@ -43,6 +44,7 @@ from genloom.engine.given import freeze
 from genloom.engine.options import TrainOptions
 from genloom.engine.precision import Plan
 from genloom.engine.preview import Monitor, resting
+from genloom.testing.continuing import reads_on
 from genloom.testing.fakes import fake_images, fake_text
 
 CPU = torch.device("cpu")
@@ -341,6 +343,16 @@ def check_streaming(case: Case) -> None:
     assert runs[0] == runs[1], "the same generator gives different tokens"
 
 
+def check_continuing(case: Case) -> None:
+    """Reading token by token, several at a time, rows selected, tokens taken back: the same logits as reading at once;
+    and greedy texts of a ragged batch are those of each prompt alone."""
+    model = case.build()
+    assert isinstance(model, CanContinue)
+    case.play(case.game(model), 0, case.steps)
+    with resting(model):
+        reads_on(model, case.dataset.train.batch(torch.arange(3))[case.item])
+
+
 def first_gradients(case: Case, world: World) -> dict[str, Tensor]:
     """The gradient of every turn of the first step by "phase/parameter", averaged over processes; no weight moves."""
     model = case.build()
@@ -392,6 +404,7 @@ BY_CAPABILITY: dict[type, dict[str, Callable[[Case], None]]] = {
     CanEncode: {"encoding": check_encoding},
     HasLikelihood: {"likelihood": check_likelihood},
     CanStream: {"streaming": check_streaming},
+    CanContinue: {"continuing": check_continuing},
 }
 
 

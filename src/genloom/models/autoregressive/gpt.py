@@ -23,6 +23,7 @@ from torch.nn import functional as F
 
 from genloom.core import (
     Batch,
+    CanContinue,
     CanSample,
     CanStream,
     DataSpec,
@@ -32,6 +33,7 @@ from genloom.core import (
     Optimizer,
     Phase,
     Player,
+    Reading,
     Sampling,
     Step,
     the_item,
@@ -39,7 +41,8 @@ from genloom.core import (
 from genloom.core.capabilities import Callback
 from genloom.errors import BadData, BadValue, unknown
 from genloom.nets.portable import Portable, PortableShape, PortableTransformer
-from genloom.nets.transformer import Cache, Shape, Transformer
+from genloom.nets.reading import WindowReading
+from genloom.nets.transformer import Shape, Transformer
 from genloom.samplers import decoding
 
 
@@ -81,7 +84,7 @@ class GPTConfig:
     )
 
 
-class GPT(Model, CanSample, CanStream, HasLikelihood):
+class GPT(Model, CanSample, CanStream, CanContinue, HasLikelihood):
     """A causal transformer language model."""
 
     Config = GPTConfig
@@ -92,6 +95,7 @@ class GPT(Model, CanSample, CanStream, HasLikelihood):
   year = {2018},
 }"""
     kind: ClassVar[Literal["exact", "bound", "estimate"]] = "exact"
+    context: int
 
     def __init__(self, config: GPTConfig, spec: DataSpec, given: Mapping[str, Model] = {}) -> None:
         nn.Module.__init__(self)
@@ -158,6 +162,11 @@ class GPT(Model, CanSample, CanStream, HasLikelihood):
         ])  # fmt: skip
 
     @torch.no_grad()
+    def begin(self, prompt_BL: Tensor) -> tuple[Reading, Tensor]:
+        """Any length is allowed; see `genloom.nets.reading` for what is looked at."""
+        reading = WindowReading(self.network, self.start, self.context, prompt_BL)
+        return reading, reading.said_BV
+
     def sample(
         self,
         n: int,
@@ -168,64 +177,10 @@ class GPT(Model, CanSample, CanStream, HasLikelihood):
         callback: Callback | None = None,
     ) -> Batch:
         """n texts (n, P + N): the prompts of P tokens in `condition`, or nothing, and N = options.length new tokens, by
-        default as many as an item holds. Any length is allowed; see `visible` for what is looked at."""
-        decoding.check(options)
+        default as many as an item holds."""
         device = self.network.embedding.weight.device
-        prompt_BL = (condition or {}).get(self.item, torch.zeros(n, 0, dtype=torch.int64)).to(device)
-        self._check_prompt(prompt_BL, n)
-        length, ids_BL = options.length or self.context, prompt_BL
-        if n:
-            for i, token_B in enumerate(self._continue(prompt_BL, length, options, generator)):
-                ids_BL = torch.cat((ids_BL, token_B[:, None]), 1)
-                if callback is not None:
-                    callback({"i": i, "of": length, "x": ids_BL})
-            return {self.item: ids_BL}
-        return {self.item: ids_BL.new_zeros(0, prompt_BL.shape[1] + length)}
+        return decoding.sampled(self, n, condition, options, generator, callback, device)
 
-    @torch.no_grad()
     def stream(self, prompt: Tensor, *, options: Sampling = Sampling(), generator: torch.Generator) -> Iterator[Tensor]:
         """What `sample` would write after this prompt (P,) alone, token by token."""
-        decoding.check(options)
-        prompt_BL = prompt[None].to(self.network.embedding.weight.device)
-        self._check_prompt(prompt_BL, 1)
-        for token_B in self._continue(prompt_BL, options.length or self.context, options, generator):
-            yield token_B[0]
-
-    def _check_prompt(self, ids_BL: Tensor, n: int) -> None:
-        if ids_BL.ndim != 2 or len(ids_BL) != n:
-            raise BadValue(
-                f"expected prompts of shape ({n}, tokens), got {tuple(ids_BL.shape)}: give one for each text"
-            )
-        if ids_BL.numel() and not 0 <= int(ids_BL.min()) <= int(ids_BL.max()) < self.vocabulary:
-            raise BadValue(
-                f"expected prompt ids from 0 to {self.vocabulary - 1}, got {int(ids_BL.min())} to {int(ids_BL.max())}: "
-                "encode the prompt with the run's own tokenizer"
-            )
-
-    def visible(self, t: int) -> int:
-        """The first token that is looked at when token t (counted from 0) is predicted.
-
-        0 as long as everything fits into the window of start symbol and L - 1 tokens; later the window jumps ahead by
-        L // 2 whenever it is full, and is read anew: so a text of any length depends only on its tokens, not on which
-        of them were a prompt, and each position is seen as in training.
-        """
-        hop = self.context // 2
-        return max(0, -(-(t - self.context + 1) // hop) * hop)
-
-    def _continue(
-        self, prompt_BL: Tensor, length: int, options: Sampling, generator: torch.Generator
-    ) -> Iterator[Tensor]:
-        """`length` new tokens (B,), one position at a time, with a cache of keys and values."""
-        known = prompt_BL.shape[1]
-        ids_BL = F.pad(prompt_BL, (0, length))
-        cache: Cache | None = None
-        first = -1
-        for t in range(known, known + length):
-            if cache is None or self.visible(t) != first:
-                first = self.visible(t)
-                cache = self.network.cache(len(ids_BL))
-                fresh = self._begun(ids_BL[:, first:t])
-            else:
-                fresh = ids_BL[:, t - 1 : t]
-            ids_BL[:, t] = decoding.next_token(self.network(fresh, cache)[:, -1], options, generator)
-            yield ids_BL[:, t]
+        return decoding.streamed(self, prompt.to(self.network.embedding.weight.device), options, generator)

@@ -1,0 +1,87 @@
+"""A transformer that reads on: windows of its context over texts of any length, with a cache of keys and values.
+
+All that fits is read; when the window of start symbol and L - 1 tokens is full, it jumps ahead by L // 2 and is read
+anew. So a text of any length depends only on its tokens, not on which of them were a prompt, and each position is seen
+as in training.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from genloom.core import Reading
+from genloom.nets.transformer import Cache
+
+
+class Network(Protocol):
+    """A causal transformer: token ids (B, L) -> logits (B, L, V), continuing what a cache holds."""
+
+    def cache(self, batch: int) -> Cache: ...
+
+    def __call__(self, ids_BL: Tensor, cache: Cache | None = None) -> Tensor: ...
+
+
+def visible(t: int, context: int) -> int:
+    """The first token that is looked at when token t (counted from 0) is predicted."""
+    hop = context // 2
+    return max(0, -(-(t - context + 1) // hop) * hop)
+
+
+class WindowReading(Reading):
+    """Texts of one length. start: the symbol that stands before each window."""
+
+    def __init__(self, network: Network, start: int, context: int, prompt_BL: Tensor) -> None:
+        self.network, self.start, self.context = network, start, context
+        self.ids_BN = F.pad(prompt_BL, (0, context))
+        self.length = prompt_BL.shape[1]
+        self.cache: Cache | None = None
+        self.first = -1
+        self.said_BV = self._anew()
+
+    def _anew(self) -> Tensor:
+        """Reads the window from its start; the logits of what follows, (B, V)."""
+        self.first = visible(self.length, self.context)
+        window_BL = F.pad(self.ids_BN[:, self.first : self.length], (1, 0), value=self.start)
+        self.cache = self.network.cache(len(window_BL))
+        return self._forward(window_BL)[:, -1]
+
+    def _forward(self, ids_BL: Tensor) -> Tensor:
+        logits_BLV = self.network(ids_BL, self.cache)
+        self.vectors = self.cache.vectors if self.cache is not None else None
+        return logits_BLV
+
+    def read(self, ids_BL: Tensor) -> Tensor:
+        stop = self.length + ids_BL.shape[1]
+        if stop > self.ids_BN.shape[1]:
+            self.ids_BN = F.pad(self.ids_BN, (0, stop))
+        self.ids_BN[:, self.length : stop] = ids_BL
+        said = []
+        while self.length < stop:
+            # As many tokens at a time as are read in the present window.
+            end = self.length
+            while end < stop and self.cache is not None and visible(end + 1, self.context) == self.first:
+                end += 1
+            if end == self.length:
+                self.length += 1
+                said.append(self._anew()[:, None])
+            else:
+                said.append(self._forward(self.ids_BN[:, self.length : end]))
+                self.length = end
+        return said[0] if len(said) == 1 else torch.cat(said, 1)
+
+    def select(self, rows_N: Tensor) -> None:
+        self.ids_BN = self.ids_BN[rows_N]
+        if self.cache is not None:
+            self.cache.select(rows_N)
+
+    def forget(self, count: int) -> None:
+        self.length -= count
+        if self.cache is None or visible(self.length, self.context) != self.first:
+            self.cache = None  # another window: read anew with the next token
+            return
+        last = self.ids_BN[:, self.length - 1 : self.length] if self.length > self.first else None
+        self.cache.forget(count, torch.full_like(self.ids_BN[:, :1], self.start) if last is None else last)
