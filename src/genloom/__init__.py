@@ -25,6 +25,7 @@ _VERBS = {
     "interpolate": "latent",
     "reconstruct": "latent",
     "translate": "translate",
+    "anomaly": "anomaly",
     "tune": "compare.tune",
     "collapse": "compare.collapse",
     "experiment": "compare.experiment",

@@ -19,6 +19,7 @@ FIXED = CopyOptions(judge_width=8, adversarial_start=0.0, adversarial_weight="fi
 SMALL: dict[str, dict[str, Any]] = {
     "vae": {"latent": 4, "width": 8, "components": 2},
     "vae-mlp": {"latent": 4, "hidden": 64},
+    "autoencoder": {"latent": 4, "width": 8},
     "gan": {"latent": 8, "width": 8, "features": 16, "embedding": 4},
     "gan-mlp": {"latent": 8, "generator_widths": (64,), "discriminator_widths": (32,)},
     "r3gan": {"width": 8, "latent": 8, "embedding": 4},
@@ -34,6 +35,7 @@ GIVEN = {"latent-flow": {"autoencoder": "kl-autoencoder"}, "mean-flow": {"teache
 APART = {"two_processes": "each process weighs the judge by its own rows' gradients"}
 EXCEPTIONS = {"kl-autoencoder": APART, "vq-vae": APART}
 CONFIGURED = [
+    ("autoencoder", {"code": "map", "latent": 4, "width": 8, "noise": (0.1, 0.4), "masked": 0.1}),
     ("kl-autoencoder", {**SMALL["kl-autoencoder"], "copy": CopyOptions(adversarial=0.0, pixels="l2")}),
     ("vq-vae", {**SMALL["vq-vae"], "quantiser": "fsq", "levels": (4, 4), "copy": FIXED}),
     ("gpt", {**SMALL["gpt"], "network": "portable", "optimizer": Optimizer(lr=3e-3)}),
@@ -77,7 +79,9 @@ def test_options_keep_the_contract(name: str, config: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("shape", [(3, 20, 14), (1, 17, 9)])
-@pytest.mark.parametrize("name", ["vae", "vae-mlp", "gan", "gan-mlp", "r3gan", "flow", "kl-autoencoder", "vq-vae"])
+@pytest.mark.parametrize(
+    "name", ["vae", "vae-mlp", "gan", "gan-mlp", "r3gan", "flow", "autoencoder", "kl-autoencoder", "vq-vae"]
+)
 def test_colour_and_odd_sizes_without_labels(name: str, shape: tuple[int, int, int]) -> None:
     cls = model_class(name)
     dataset = fake_images(shape=shape, classes=0)

@@ -85,6 +85,13 @@ def translate(parsed: Parsed) -> Any:
     return translate(run, task, photo[0] if photo else None, **_given(parsed, *keys, "out", "runs"))
 
 
+def anomaly(parsed: Parsed) -> Any:
+    from genloom.verbs.anomaly import anomaly
+
+    keys = ("data", "score", "anomalous", "n", "seed", "raw", "out", "runs")
+    return anomaly(parsed.words[0], **_given(parsed, *keys), overrides=dict(parsed.fields))
+
+
 def report(parsed: Parsed) -> Any:
     from genloom.verbs.report import report
 
@@ -182,6 +189,7 @@ COMMANDS: dict[str, Callable[[Parsed], Any]] = {
     "interpolate": interpolate,
     "reconstruct": reconstruct,
     "translate": translate,
+    "anomaly": anomaly,
     "compare": compare,
     "tune": tune,
     "experiment collapse": experiment_collapse,

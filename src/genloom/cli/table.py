@@ -247,6 +247,40 @@ VERBS = (
         ),
     ),
     Verb(
+        "anomaly",
+        "score items by how unusual a run's model finds them; how well that tells a class it has never seen",
+        (RUN,),
+        (
+            Flag("--data", "text", "whose items", "the run's held-out items", metavar="NAME|PATH"),
+            Flag(
+                "--score",
+                "text",
+                "reconstruction (the squared error of an item's copy) or nll (negative log-likelihood)",
+                "the first that the model can",
+            ),
+            Flag(
+                "--anomalous",
+                "text",
+                "classes to be told from the others, by name or number, several by semicolon",
+                "those of --data.without",
+                metavar="CLASS",
+            ),
+            Flag("--n", "int", "the most and least unusual items in the picture", "16, of rows 100", short="-n"),
+            SEED,
+            RAW,
+            Flag("--out", "text", "where scores go: .csv or .json; a .png beside it", "RUN/samples/", metavar="PATH"),
+            RUNS,
+        ),
+        (
+            "genloom anomaly 0001-autoencoder --data new-photos/",
+            "genloom anomaly 0002-autoencoder --data payments.csv --anomalous fraud --out scores.json",
+            "genloom anomaly 0003-vae --score nll --anomalous 7",
+        ),
+        "With --data the fields of data are flags too: --data.target COLUMN. `genloom train autoencoder --data.without "
+        "CLASS` leaves a class out of training.",
+        fields=True,
+    ),
+    Verb(
         "compare",
         "several recipes under the same conditions: a leaderboard, a report, samples to judge blind",
         (

@@ -104,7 +104,12 @@ class CanSample(ABC):
 
 
 class CanTranslate(ABC):
-    """Turns given pictures into others: fills holes, sharpens, colours, denoises, for the tasks it was trained for."""
+    """Turns given pictures into others: fills holes, sharpens, colours, denoises, for the tasks it was trained for.
+
+    `one_answer`: whether it always gives the same answer, so that nobody asks for several.
+    """
+
+    one_answer: ClassVar[bool] = False
 
     @property
     @abstractmethod

@@ -20,6 +20,7 @@ from torch import Tensor
 from genloom.core import Batch, DataSpec, Field, Step
 from genloom.data.captions import NAME as CAPTION
 from genloom.data.captions import drop_parts, encode, hold_out, told_captions
+from genloom.data.left_out import leave_out
 from genloom.data.options import DataOptions
 from genloom.modalities.text import Tokenizer
 
@@ -103,6 +104,11 @@ class ImageSplit(Split):
     @property
     def items(self) -> int:
         return len(self._rows)
+
+    @property
+    def numbers(self) -> np.ndarray:
+        """Which of the stored items each is, (len,)."""
+        return self._rows
 
     def _gather(self, index: Tensor) -> tuple[np.ndarray, Batch]:
         at = index.numpy()
@@ -244,6 +250,7 @@ def image_dataset(
     takes the names of the classes, where there are any. Raises BadData where options ask for captions in vain.
     """
     spec: dict[str, Field] = {"image": Field("image", tuple(images.shape[1:]))}
+    rows = leave_out(rows, labels, classes, options, notes)
     told = told_captions(name, options, captions, labels, classes, notes)
     if labels is not None and options.labels:
         spec["label"] = Field("class", (), range=(0, len(classes) - 1), classes=classes, role="condition")

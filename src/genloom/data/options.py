@@ -27,6 +27,8 @@ class DataOptions:
         (a file and a text in each row) or in a .txt file beside each picture.
     drop_parts: how likely each part of a training caption behind its first comma is left out, each time anew.
     hold_out: words that no training caption may hold together, such as "green heart; blue circle"; such items test.
+    without: classes that are not to be learnt, by name or number, several by semicolon; all their items test. A model
+        that has never seen them can be asked how it meets them (`genloom anomaly`).
     seconds: how long sounds are, cut or followed by silence; None takes what nine of ten recordings need, up to 2.
     rate: samples a second of sounds; None takes what most recordings have, up to 16000.
     audio: what a model of sound makes: "mel", log-mel spectrograms that are then turned into sound, or "waveform".
@@ -53,6 +55,7 @@ class DataOptions:
     captions: bool = False
     drop_parts: float = 0.0
     hold_out: str = ""
+    without: str = ""
     seconds: float | None = None
     rate: int | None = None
     audio: Literal["mel", "waveform"] = "mel"

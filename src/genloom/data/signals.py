@@ -14,6 +14,7 @@ from torch import Tensor
 from genloom.core import Batch, DataSpec, Field
 from genloom.data.card import read_card
 from genloom.data.dataset import Card, Dataset, Split, digest_of
+from genloom.data.left_out import leave_out
 from genloom.data.listing import Listing
 from genloom.data.options import DataOptions
 from genloom.data.splits import KEY, Rows, by_content
@@ -56,6 +57,11 @@ class SignalSplit(Split):
     def items(self) -> int:
         return len(self._rows)
 
+    @property
+    def numbers(self) -> np.ndarray:
+        """Which of the stored items each is, (len,)."""
+        return self._rows
+
     def raw(self, index: Tensor) -> Batch:
         """Items as stored: sounds int16 (B, 1, T) or spectrograms uint8 (B, 1, M, F), clips uint8 (B, C, T, H, W)."""
         at = index.numpy()
@@ -94,6 +100,9 @@ def signal_dataset(
     """The data set over `stored` (N, ...), with rows for train, validation and test. content: a hash of the items."""
     if options.captions:
         raise BadData(f"{name} holds no captions: leave out --data.captions, or choose a recipe without text")
+    label = told.get("label")
+    classes = torch.from_numpy(np.asarray(label.index, np.int64)) if label else None
+    rows = leave_out(rows, classes, label.classes if label else (), options, notes)
     told = told if options.labels else {}
     spec = {field.modality: field}
     for key, one in told.items():

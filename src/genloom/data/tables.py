@@ -22,6 +22,7 @@ from torch import Tensor
 from genloom.core import Batch, Column, DataSpec, Field
 from genloom.data.card import read_card
 from genloom.data.dataset import Card, Dataset, Split, digest_of
+from genloom.data.left_out import leave_out
 from genloom.data.options import DataOptions
 from genloom.data.splits import by_content
 from genloom.data.splitting import rows_of, split_path
@@ -34,12 +35,37 @@ MOST_VALUES = 200
 NO_WORD = "(missing)"
 
 
+def rows_as(path: Path, columns: Sequence[Column], target: str | None) -> tuple[np.ndarray, list[str] | None]:
+    """The rows of another file in the columns that a model was trained with: cells (N, columns), numbers as they are
+    and categories as codes, -1 for words that training never held; and the words of the column `target`, if there.
+
+    Raises BadData where a column is missing or holds a word in the place of a number.
+    """
+    sheet = read_sheet(path, [])
+    by_name = dict(zip(sheet.names, zip(*sheet.rows, strict=True), strict=True))
+    if missing := [c.name for c in columns if c.name not in by_name]:
+        raise BadData(f"{path} has no column {missing[0]!r}, which the model was trained with: give its columns")
+    cells = np.empty((len(sheet.rows), len(columns)))
+    for i, column in enumerate(columns):
+        words = by_name[column.name]
+        if column.kind == "category":
+            codes = {word: float(code) for code, word in enumerate(column.values)}
+            cells[:, i] = [codes.get(NO_WORD if w.lower() in MISSING else w, -1.0) for w in words]
+            continue
+        numbers = [math.nan if w.lower() in MISSING else _number(w) for w in words]
+        if None in numbers:
+            wrong = words[numbers.index(None)]
+            raise BadData(f"{path}: column {column.name!r} held numbers in training, and here {wrong!r}: mend the file")
+        cells[:, i] = numbers
+    return cells, None if target not in by_name else list(by_name[str(target)])
+
+
 class TableSplit(Split):
     """Rows of cells (N, columns) that several splits share; `label` holds the class of each where there is one."""
 
     def __init__(self, spec: DataSpec, cells: np.ndarray, rows: Tensor, labels: np.ndarray | None) -> None:
         self.spec, self.cells = spec, cells[rows.numpy()]
-        self.columns = spec["table"].columns
+        self.columns, self.numbers = spec["table"].columns, rows.numpy()  # which row of the file each is
         self._labels = None if labels is None else labels[rows.numpy()]
 
     def __len__(self) -> int:
@@ -176,7 +202,9 @@ def load_table(path: Path, options: DataOptions, card: Card | None = None) -> Da
     rows = rows_of(path, numbers, file, options.fold, notes)
     if rows is None:
         rows = by_content(keys, np.zeros(len(keys), np.int8), notes)
-    train, validation, test = rows
+    told = None if options.target is None else column_of(options.target, by_name[options.target], rows[0].numpy(), [])
+    classes, of_each = ((), None) if told is None else (told[0].values, torch.from_numpy(told[1]).nan_to_num().long())
+    train, validation, test = leave_out(rows, of_each, classes, options, notes)
     if options.validation == "test":
         train, validation = torch.cat([train, validation]), test
         notes.append("trains on the validation rows too; the test rows take their place")

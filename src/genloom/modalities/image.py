@@ -106,6 +106,11 @@ def grid(
     return _paste(bytes_, columns, gap, background, scale)
 
 
+def write_on(picture: Image.Image, at: tuple[int, int], text: str) -> None:
+    """A line of text on a picture, its upper left corner at `at`."""
+    ImageDraw.Draw(picture).text(at, text, fill="black", font=ImageFont.load_default(size=14))
+
+
 def labelled(
     rows: Mapping[str, Tensor] | Sequence[tuple[str, Tensor]],
     columns: int | None = None,

@@ -12,6 +12,7 @@ BUILT_IN = {
     "vae": "genloom.models.autoencoding.vae:VAE",
     "vae-mlp": "genloom.models.autoencoding.vae_mlp:MLPVAE",
     "gan": "genloom.models.adversarial.gan:GAN",
+    "autoencoder": "genloom.models.autoencoding.autoencoder:Autoencoder",
     "kl-autoencoder": "genloom.models.autoencoding.kl_autoencoder:KLAutoencoder",
     "vq-vae": "genloom.models.autoencoding.vq_vae:VQVAE",
     "gan-mlp": "genloom.models.adversarial.gan_mlp:MLPGAN",

@@ -8,6 +8,7 @@ from genloom.data.options import DataOptions
 from genloom.engine.options import TrainOptions
 from genloom.models.autoencoding import vae as conv
 from genloom.models.autoencoding import vae_mlp as dense
+from genloom.models.autoencoding.autoencoder import AutoencoderConfig
 from genloom.models.autoencoding.kl_autoencoder import KLAutoencoderConfig
 from genloom.models.autoencoding.vq_vae import VQVAEConfig
 from genloom.recipes.ranges import Choice, Log, Range, Whole
@@ -51,6 +52,38 @@ def vae(size: str = "small") -> Recipe:
 def vae_mlp() -> Recipe:
     """Plain Adam at a constant rate and no averaging of weights, as in the listing."""
     return Recipe("vae-mlp", dense.MLPVAEConfig(), DataOptions(), TrainOptions(budget="20epochs", batch=100, ema=0.0))
+
+
+PLAIN: dict[str, Range] = {
+    "config.optimizer.lr": Log(3e-4, 1e-2),
+    "train.batch": Choice(32, 64, 128, 256),
+    "config.width": Choice(16, 24, 32, 48, 64),
+    "config.blocks": Whole(1, 2),
+    "config.latent": Choice(8, 16, 32, 64),
+}
+
+
+@recipe(
+    "autoencoder",
+    "copies pictures or rows of a table through a short code; what it cannot copy is unusual (`genloom anomaly`)",
+    smoke={**SMOKE, "config.width": 8, "config.latent": 8},
+    ranges=PLAIN,
+)
+def autoencoder() -> Recipe:
+    """0.6M parameters at 28x28; of tables 10,000 to 50,000."""
+    return Recipe("autoencoder", AutoencoderConfig(), DataOptions(), TrainOptions(budget="2m", batch=64))
+
+
+@recipe(
+    "denoising-autoencoder",
+    "takes noise away from pictures, weak or strong (`genloom translate --task denoise`)",
+    smoke={**SMOKE, "config.width": 8, "config.latent": 4},
+    ranges={**PLAIN, "config.latent": Choice(8, 16, 32)},
+)
+def denoising_autoencoder() -> Recipe:
+    """A code at every second pixel, wider than the picture: noise, not want of room, is what it learns from."""
+    config = AutoencoderConfig(code="map", noise=(0.0, 0.4))
+    return Recipe("autoencoder", config, DataOptions(), TrainOptions(budget="2m", batch=64))
 
 
 SPATIAL = {**SMOKE, "config.width": 8, "config.copy.judge_width": 8}

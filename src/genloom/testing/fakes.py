@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from genloom.core import Field
+from genloom.core import Column, Field
 from genloom.data.dataset import Card, Dataset, TextSplit, image_dataset, narrow
 from genloom.data.options import DataOptions
 from genloom.data.signals import Told, signal_dataset
+from genloom.data.tables import TableSplit
 from genloom.modalities import audio, sound
+from genloom.modalities.table import quantiles
 from genloom.modalities.text import CharTokenizer, encode_tensor
 
 CARD = Card("made up", "genloom.testing", "CC0-1.0", "@misc{none}", "as many as asked for")
@@ -67,6 +70,22 @@ def fake_text(context: int = 16, repeats: int = 40) -> Dataset:
     parts = [TextSplit(spec, part) for part in (ids, ids[: len(ids) // 4], ids[len(ids) // 4 : len(ids) // 2])]
     options = DataOptions(source="fake", context=context)
     return Dataset("fake", options, spec, parts[0], parts[1], parts[2], tokenizer, CARD, "0" * 64)
+
+
+def fake_rows(n: int = 96, seed: int = 0) -> Dataset:
+    """n rows of two numbers that go together and a category that goes with them. A third each go to validation and
+    test."""
+    rng = np.random.default_rng(seed)
+    first = rng.normal(0, 1, n)
+    cells = np.stack([first, 2 * first + 0.1 * rng.normal(0, 1, n), (first > 0).astype(float)], 1)
+    kinds = [Column(name, "number", knots=quantiles(cells[:, i])) for i, name in enumerate(("first", "second"))]
+    columns = (*kinds, Column("sign", "category", values=("minus", "plus")))
+    spec = {"table": Field("table", (sum(c.width for c in columns),), columns=columns)}
+    third = n // 3
+    rows = (torch.arange(2 * third, n), torch.arange(third), torch.arange(third, 2 * third))
+    train, validation, test = (TableSplit(spec, cells, part, None) for part in rows)
+    options = DataOptions(source="fake", labels=False)
+    return Dataset("fake", options, spec, train, validation, test, None, CARD, "0" * 64)
 
 
 def fake_sounds(n: int = 96, length: int = 256, classes: int = 2, mel: bool = False, seed: int = 0) -> Dataset:

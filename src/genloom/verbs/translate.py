@@ -65,7 +65,8 @@ def translate(
     """What a run's model makes of a picture, by task: "inpaint", "outpaint", "super-resolution", "colour", "denoise"
     "sdedit", or of sounds and clips "continue".
 
-    Recipe `palette` trains a model for one task; any other flow of pictures does all of them without further training.
+    Recipes `palette` and `denoising-autoencoder` train a model for one task; any other flow of pictures does all of
+    them without further training.
     photo: a picture of the size the model makes (for super-resolution also the small one to be enlarged); None: n (16)
     held-out items, which are degraded first and scored against their originals, beside simple methods. n: of a photo,
     how many different answers (4). mask: a picture, white where nothing is known. factor: of super-resolution; sigma:
@@ -104,7 +105,7 @@ def translate(
             raise BadValue("sdedit redraws a picture of yours: name one (there is nothing to score it against)")
         return _scored(loaded, flow, name, shape, job, hole, check_count(16 if n is None else n), seed, options,
                        generator, label, place)  # fmt: skip
-    count = check_count(4 if n is None else n)
+    count = check_count((1 if _sure(loaded, flow, task) else ANSWERS) if n is None else n)
     sizes = [(shape[1], shape[2])]
     if task == "super-resolution":
         sizes.append((shape[1] // factor, shape[2] // factor))
@@ -132,6 +133,10 @@ def _model(loaded: Loaded, task: str) -> tuple[str, tuple[int, ...], Any]:
     where, model = loaded.run.path, loaded.model
     name, field = the_item(loaded.spec, "image", "translate")
     if isinstance(model, CanTranslate):
+        if not model.tasks:
+            raise BadValue(
+                f"{where} was trained for no task on pictures: train recipe flow, palette or denoising-autoencoder"
+            )
         if task not in model.tasks:
             raise BadValue(
                 f"{where} was trained for {' and '.join(model.tasks)}, not for {task}: name that, or a run of a flow"
@@ -144,6 +149,14 @@ def _model(loaded: Loaded, task: str) -> tuple[str, tuple[int, ...], Any]:
     if task == "colour" and field.shape[0] < 2:
         raise BadValue(f"{where} makes grey pictures: colour needs a model of pictures with colour")
     return name, field.shape, model
+
+
+def _sure(loaded: Loaded, flow: Any, task: str) -> bool:
+    """Whether there is one answer only, the mean of all: of a flow that denoises, of a model that says so."""
+    from genloom.core import CanTranslate
+
+    model = loaded.model
+    return task == "denoise" if flow is not None else isinstance(model, CanTranslate) and model.one_answer
 
 
 def _mask(path: Path, shape: tuple[int, ...]) -> Tensor:
@@ -288,7 +301,7 @@ def _scored(
     condition = condition_of(loaded, label, len(index))
     if condition is None and labelled is not None and flow is None:
         condition = {labelled[0]: batch[labelled[0]].to(loaded.device)}  # a palette is told the class, as in training
-    sure = job.task == "denoise" and flow is not None  # that is the mean already
+    sure = _sure(loaded, flow, job.task)
     answers = [
         made_of(loaded, flow, name, shape, job, given, condition, options, generator)
         for _ in range(1 if sure else ANSWERS)
