@@ -57,8 +57,8 @@ def test_bad_words(verb: str, words: list[str], said: str) -> None:
 def test_wrong_names_answer_with_the_nearest() -> None:
     with pytest.raises(NotFound, match="did you mean 'sample'"):
         find_verb(["smaple"])
-    with pytest.raises(NotFound, match="--temperature"):
-        parse(verbs()["sample"], ["r", "--temprature", "1"])
+    with pytest.raises(NotFound, match="--points"):
+        parse(verbs()["interpolate"], ["r", "--piont", "1"])
 
 
 def test_verbs_of_two_words() -> None:

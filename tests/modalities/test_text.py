@@ -1,5 +1,6 @@
 import json
 import os
+import random
 import subprocess
 import sys
 
@@ -11,8 +12,10 @@ from genloom.modalities.text import (
     BPETokenizer,
     ByteTokenizer,
     CharTokenizer,
+    Stops,
     StreamDecoder,
     Tokenizer,
+    cut,
     encode_tensor,
     learn_tokenizer,
     save,
@@ -148,3 +151,32 @@ def test_errors() -> None:
     for bad in ({}, {"kind": "char"}, {"kind": "bpe", "bpe": {"model": 3}}, {"kind": "pickle"}):
         with pytest.raises(Damaged):
             tokenizer_from_json(bad)
+
+
+@pytest.mark.parametrize("stops", [(), ("\n\n",), ("ab", "b\u00e9"), ("aab",), ("\U0001f600!", "x")])
+def test_a_stream_ends_before_its_first_stop(stops: tuple[str, ...]) -> None:
+    """Whatever the tokens, what is shown is the text before the first stop, and never a broken character or a stop's
+    beginning that has to be taken back."""
+    rng = random.Random(0)
+    tokenizers = [
+        ByteTokenizer(),
+        CharTokenizer("ab\n\u00e9\U0001f600!x"),
+        BPETokenizer.learn("ab\u00e9\U0001f600!\n" * 50, 300),
+    ]
+    for tokenizer in tokenizers:
+        for _ in range(60):
+            text = "".join(rng.choice(("a", "b", "\n", "\u00e9", "\U0001f600", "!", "x")) for _ in range(12))
+            ids = tokenizer.encode(text)
+            decoder, shown = StreamDecoder(tokenizer, stops), ""
+            ended, stop = Stops(tokenizer, stops), None
+            for i, token in enumerate(ids):
+                shown += decoder.feed(token)
+                assert text.startswith(shown)
+                assert cut(text, stops).startswith(shown)
+                if stop is None and ended(ids[: i + 1]):
+                    stop = i
+            assert shown + decoder.finish() == cut(text, stops)
+            assert (stop is not None) == decoder.stopped == (cut(text, stops) != text)
+            if stop is not None:  # it is noticed with the very token that completes it
+                assert cut(tokenizer.decode(ids[: stop + 1]), stops) == cut(text, stops)
+                assert not any(s in tokenizer.decode(ids[:stop]) for s in stops)

@@ -10,6 +10,7 @@ from genloom.cli.parse import Parsed
 from genloom.errors import BadValue
 
 SAMPLING = ("steps", "solver", "guidance", "temperature", "top_k", "top_p", "length", "prior")
+WRITING = ("decode", "stop", "logprobs", "draft")
 
 
 def _given(parsed: Parsed, *names: str) -> dict[str, Any]:
@@ -40,19 +41,33 @@ def sample(parsed: Parsed) -> Any:
     from genloom.verbs import sample as verb
 
     keys = ("n", "seed", "raw", "prompt", "prompts", "negative", "label", "runs", *SAMPLING)
-    given = _given(parsed, *keys, "eta", "interval", "partner", "animate")
+    given = _given(parsed, *keys, "eta", "interval", "partner", "animate", *WRITING)
+    if parsed.fields:
+        given["decoding"] = _decoding(parsed)
     run = parsed.words[0]
     if "out" in parsed.values or parsed.on("json") or parsed.on("animate"):
         return verb.sample(run, **given, **_given(parsed, "out"))
     loaded = verb.open_run(run, runs=str(given.get("runs", "runs")), raw=bool(given.get("raw", False)))
-    alone = not {"prompts", "negative"} & set(given) and "\x1e" not in str(given.get("prompt", ""))
+    alone = not {"prompts", "negative", "logprobs"} & set(given) and "\x1e" not in str(given.get("prompt", ""))
     if alone and verb.streams(loaded) and given.get("n", 1) == 1:
+        for note in verb.notes_on(loaded, given.get("prompt")):
+            print(f"genloom: {note}", file=sys.stderr)
         for piece in verb.stream(loaded, **{k: v for k, v in given.items() if k not in ("n", "runs", "raw")}):
             sys.stdout.write(piece)
             sys.stdout.flush()
         sys.stdout.write("\n")
         return None
     return verb.sample(loaded, **given)
+
+
+def _decoding(parsed: Parsed) -> dict[str, Any]:
+    """The fields of Decoding that were given, by name. Raises NotFound for others."""
+    from genloom.core import Decoding
+    from genloom.recipes import fields
+
+    flags = [flag.name[2:] for flag in parsed.verb.flags]
+    made = fields.override(Decoding(), dict(parsed.fields), flags, see="genloom sample --help")
+    return {k: v for k, v in vars(made).items() if v != getattr(Decoding(), k)}
 
 
 def evaluate(parsed: Parsed) -> Any:

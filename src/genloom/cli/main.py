@@ -99,6 +99,13 @@ def _help(parsed: Parsed) -> str:
         sizes = f" Sizes: {', '.join(entry.sizes)}." if entry.sizes else ""
         text += "\n".join(["", "", f"fields of {name}: {entry.summary.rstrip('.')}.{sizes}", ""])
         text += "\n".join(["", *texts.columns(texts.field_rows(infos))])
+    if parsed.verb.name == "sample":
+        from genloom.core import Decoding
+        from genloom.recipes import fields
+
+        text += "\n".join(
+            ["", "", "fields of decoding:", "", *texts.columns(texts.field_rows(fields.leaves(Decoding())))]
+        )
     if parsed.verb.name == "data show":
         from genloom.data.options import DataOptions
         from genloom.recipes import fields

@@ -113,6 +113,23 @@ VERBS = (
             Flag("--prompts", "text", "a file of prompts, one a line", metavar="FILE"),
             Flag("--negative", "text", "what guidance is to lead away from: words, or a class"),
             *SAMPLING,
+            Flag(
+                "--decode",
+                "text",
+                "how tokens are chosen: sample, greedy, beam, diverse-beam or contrastive",
+                "sample",
+            ),
+            Flag(
+                "--stop",
+                "text",
+                "a text ends before this; \\n is a line's end; may be repeated",
+                many=True,
+                joint="\x1e",
+            ),
+            Flag(
+                "--logprobs", "int", "tell each token's log-probability, and the likeliest K in its place", metavar="K"
+            ),
+            Flag("--draft", "text", "a smaller run that proposes tokens: the same texts, sooner", metavar="RUN"),
             Flag("--eta", "float", "noise of --solver ddim, from 0 (none) to 1 (as ddpm)", "0"),
             Flag("--interval", "text", "times at which guidance acts, 0 data to 1 noise", "0:1", metavar="LOW:HIGH"),
             Flag("--partner", "text", "a worse run of the same data that guidance leads away from", metavar="RUN"),
@@ -125,7 +142,12 @@ VERBS = (
             'genloom sample 0002-gpt --prompt "def " --temperature 0.8',
             'genloom sample 0003-text-to-image --prompt "red heart" --prompt "green heart" --negative face',
             "genloom sample 0001-flow --animate --out noise-to-clothes.gif",
+            'genloom sample 0002-gpt --prompt "def " --decode beam --beams 8 --stop "\\n\\n" --logprobs 3',
         ),
+        "Of texts, every field of decoding is a flag too: --min-p, --typical, --repetition, --presence, --frequency, "
+        "--beams, --groups, --diversity, --length-penalty, --alpha, --overflow slide|refuse; `genloom sample --help` "
+        "explains them. A text is the same whatever is written beside it.",
+        fields=True,
     ),
     Verb(
         "evaluate",

@@ -228,22 +228,61 @@ def encode_tensor(tokenizer: Tokenizer, text: str) -> Tensor:
 
 
 class StreamDecoder:
-    """Text from one token at a time; a character whose bytes are not all there yet is held back.
+    """Text from one token at a time; a character whose bytes are not all there yet is held back, and so is what may
+    become one of `stops`, before the first of which the text ends.
 
-    The strings of all `feed`s and of `finish` together are `tokenizer.decode` of all ids.
+    The strings of all `feed`s and of `finish` together are `cut(tokenizer.decode(ids), stops)`.
     """
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
-        self._tokenizer = tokenizer
+    def __init__(self, tokenizer: Tokenizer, stops: Sequence[str] = ()) -> None:
+        self._tokenizer, self._stops = tokenizer, tuple(stops)
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._held = ""
+        self.stopped = False
 
     def feed(self, token: int | Tensor) -> str:
         """What can be shown now, perhaps nothing."""
-        return self._decoder.decode(self._tokenizer.piece(int(token)))
+        return self._shown(self._decoder.decode(self._tokenizer.piece(int(token))), False)
 
     def finish(self) -> str:
-        """U+FFFD if the text broke off inside a character, otherwise nothing."""
-        return self._decoder.decode(b"", final=True)
+        """What was held back; U+FFFD if the text broke off inside a character."""
+        return self._shown(self._decoder.decode(b"", final=True), True)
+
+    def _shown(self, more: str, final: bool) -> str:
+        if self.stopped:
+            return ""
+        text = self._held + more
+        shown = cut(text, self._stops)
+        self.stopped = len(shown) < len(text)
+        if self.stopped or final:
+            self._held = ""
+            return shown
+        longest = max((n for stop in self._stops for n in range(1, len(stop)) if text.endswith(stop[:n])), default=0)
+        self._held = text[len(text) - longest :]
+        return text[: len(text) - longest]
+
+
+def cut(text: str, stops: Sequence[str]) -> str:
+    """`text` before the first of the stops in it."""
+    return text[: min((at for stop in stops if (at := text.find(stop)) >= 0), default=len(text))]
+
+
+class Stops:
+    """Whether a text of tokens ends with one of these strings inside its last token: `Ended` of decoding."""
+
+    def __init__(self, tokenizer: Tokenizer, stops: Sequence[str]) -> None:
+        self._tokenizer, self._stops = tokenizer, [stop.encode("utf-8", "replace") for stop in stops]
+        self._longest = max(map(len, self._stops), default=0)
+
+    def __call__(self, ids: Sequence[int]) -> bool:
+        tail = b""
+        for i, token in enumerate(reversed(ids)):  # as many bytes as a stop that reaches into the last token can have
+            tail = self._tokenizer.piece(token) + tail
+            if i == 0:
+                last = len(tail)
+            if len(tail) >= self._longest + last:
+                break
+        return any(stop in tail for stop in self._stops)
 
 
 def to_texts(ids_BL: Tensor, tokenizer: Tokenizer) -> list[str]:

@@ -11,7 +11,8 @@ from genloom.errors import GenloomError
 from genloom.modalities.registry import modality
 from genloom.runs import read_json
 from genloom.verbs.evaluate import FILE, data_of, evaluate
-from genloom.verbs.sample import LENGTH, draw, open_run, sampling
+from genloom.verbs.sample import draw, open_run, sampling
+from genloom.verbs.writing import LENGTH
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from genloom.runs import Run
 
 CLIPS = 8  # sounds that a notebook shows
-LENGTH = 500  # tokens of a text where nobody says otherwise: enough to judge one
 AnyRun: TypeAlias = Any  # a Run, its path, name or number, what train() returned, or what open_run() did
 
 
@@ -181,6 +180,11 @@ def sample(
     top_p: float | None = None,
     length: int | None = None,
     prior: str | None = None,
+    decode: str | None = None,
+    stop: str | Sequence[str] | None = None,
+    logprobs: int | None = None,
+    draft: AnyRun = None,
+    decoding: Mapping[str, Any] | None = None,
     animate: bool = False,
     runs: str | Path = "runs",
 ) -> Picture | Texts:
@@ -193,10 +197,13 @@ def sample(
     n items from the same noise; prompts: a file of them, one a line; negative: what guidance is to lead away from,
     words or a class; interval: times at which it guides, "0.2:0.8"; partner: a worse run to lead away from instead.
     animate: how the items come out of noise, as a .gif or .mp4; for models that refine noise.
+    decode, stop, logprobs, draft, decoding: of texts, see `genloom.verbs.writing.Wishes` and `genloom.core.Decoding`,
+    of which `decoding` holds fields by name. A text is the same whatever n.
     Raises BadValue for what does not fit the run's modality, before any work.
     """
     from genloom.engine import preview
     from genloom.verbs import animate as film
+    from genloom.verbs import writing
 
     n = None if n is None else check_count(n)
     options = sampling(
@@ -210,14 +217,17 @@ def sample(
         length=length,
         prior=prior,
     )
+    made = writing.wishes(decode, stop, logprobs, draft, decoding)
     loaded = open_run(run, runs, raw)
     name, kind = preview.item_field(loaded.spec)
     shown, written = loaded.spec[name], modality(kind).written
+    if made.given() and not written:
+        raise BadValue(
+            f"--{next(iter(made.given()))}: the model of {loaded.run.path} makes {modality(kind).plural}, no texts"
+        )
     if animate:
         film.check_kind(kind, loaded.run.path)
     place = None if out is None else film.check_moving(out) if animate else check_out(out, kind)
-    if written and options.length is None:
-        options = replace(options, length=LENGTH)
     texts = [] if written else gathered(prompt, prompts)
     if written and (negative is not None or prompts is not None or not isinstance(prompt, str | None)):
         raise BadValue(f"{loaded.run.path}: models of texts continue one prompt; give one, and no --negative")
@@ -227,10 +237,16 @@ def sample(
     n = n or (usual if not texts else ALONE if len(texts) == 1 else EACH)
     if animate:
         film.check_items(n * max(1, len(texts)))
-    chosen = {k: v for k, v in vars(options).items() if v != getattr(type(options)(), k)}
+    if written:
+        ids = None if prompt is None else prompt_ids(loaded, prompt, kind)  # type: ignore[arg-type]
+        if label is not None:
+            class_indices(loaded.spec, label)
+        desk = writing.desk(loaded, prompt, options, made, runs, ids)  # type: ignore[arg-type]
+        options = desk.options
+    chosen = {k: v for k, v in vars(options).items() if v != getattr(type(options)(), k) and k != "decoding"}
     options = guided(loaded, options, interval, partner, runs)
     chosen |= {k: v for k, v in (("interval", interval), ("partner", _named(partner))) if v is not None}
-    data = {"run": str(loaded.run.path), "n": n, "seed": seed, "raw": raw, **chosen}
+    data = {"run": str(loaded.run.path), "n": n, "seed": seed, "raw": raw, **chosen, **made.given()}
     said = prompt if written else texts[0] if len(texts) == 1 else texts or None
     data |= {k: v for k, v in (("label", label), ("prompt", said), ("negative", negative)) if v is not None}
     if place is None and not written:
@@ -252,22 +268,21 @@ def sample(
             ids = ids_of(loaded, texts, "--prompt", notes)
             told = [{found[0]: row[None]} for row in ids] if found else told
     started = time.perf_counter()
-    said_to = prompt if isinstance(prompt, str) and written else None
+    if written:
+        return writing.written(desk, n, seed, place, data)
     watches = [film.Watch(shown, loaded.run.path) if animate else None for _ in told]
     drawn = [
-        draw(loaded, n, seed=seed, options=options, label=label, prompt=said_to, told=one, watch=watch)
+        draw(loaded, n, seed=seed, options=options, label=label, told=one, watch=watch)
         for one, watch in zip(told, watches, strict=True)
     ]
     data["seconds"] = round(time.perf_counter() - started, 3)
-    if written:
-        return _texts(loaded, drawn[0], place, data)
     assert place is not None
     if animate:
         return film.path(watches, drawn, shown, place, data, tuple(notes))
     if len(texts) > 1:
         return sheet(list(zip(texts, drawn, strict=True)), shown, place, data, notes, out)
-    made = picture(drawn[0], shown, place, data, exact=out is not None, out=out)
-    return replace(made, notes=(*notes, *made.notes))
+    drawing = picture(drawn[0], shown, place, data, exact=out is not None, out=out)
+    return replace(drawing, notes=(*notes, *drawing.notes))
 
 
 def _named(run: AnyRun) -> str | None:
@@ -317,26 +332,18 @@ def picture(
     return Picture(place, array, sheet, data, notes, clips=codec.clips(items[:CLIPS], field))
 
 
-def _texts(loaded: Loaded, items: Tensor, place: Path | None, data: Mapping[str, Any]) -> Texts:
-    from genloom.modalities import text
-
-    assert loaded.tokenizer is not None
-    prompt = str(data.get("prompt", ""))  # as it was given, though the tokenizer may know only some of its characters
-    known = len(loaded.tokenizer.encode(prompt))
-    texts = [prompt + added for added in text.to_texts(items[:, known:], loaded.tokenizer)]
-    if place is not None and not place.suffix:
-        for i, one in enumerate(texts):
-            text.save([one], place / f"{i:04d}.txt")
-    elif place is not None:
-        text.save(texts, place)
-    return Texts(tuple(texts), place, data)
-
-
 def streams(run: AnyRun, runs: str | Path = "runs") -> bool:
     """Whether the run's model writes its items piece by piece."""
     from genloom.core import CanStream
 
     return isinstance(open_run(run, runs).model, CanStream)
+
+
+def notes_on(run: AnyRun, prompt: str | None, runs: str | Path = "runs") -> tuple[str, ...]:
+    """What a person should know before a text after this prompt is streamed."""
+    from genloom.verbs import writing
+
+    return writing.unseen(open_run(run, runs), prompt)
 
 
 def stream(
@@ -346,17 +353,21 @@ def stream(
     *,
     raw: bool = False,
     label: str | int | None = None,
+    decode: str | None = None,
+    stop: str | Sequence[str] | None = None,
+    draft: AnyRun = None,
+    decoding: Mapping[str, Any] | None = None,
     runs: str | Path = "runs",
     **choices: Any,
 ) -> Iterator[str]:
-    """The prompt, then what the model adds to it, piece by piece as it is written. `choices`: those of `sample`."""
-    import torch
-
+    """The prompt, then what the model adds to it, piece by piece as it is written: the text that `sample` gives.
+    `choices`: those of `sampling`; the others as in `sample`."""
     from genloom.core import CanStream
     from genloom.engine import preview
-    from genloom.modalities.text import StreamDecoder
+    from genloom.verbs import writing
 
     options = sampling(**choices)
+    made = writing.wishes(decode, stop, None, draft, decoding)
     loaded = open_run(run, runs, raw)
     _, kind = preview.item_field(loaded.spec)
     if label is not None:
@@ -364,17 +375,5 @@ def stream(
         raise BadValue("--label cannot be streamed: give --out")
     if not isinstance(loaded.model, CanStream) or loaded.tokenizer is None:
         raise BadValue(f"{loaded.run.path}: its model makes {modality(kind).plural} and does not stream; use sample")
-    options = options if options.length else replace(options, length=LENGTH)
-    ids = torch.zeros(0, dtype=torch.int64) if prompt is None else prompt_ids(loaded, prompt, kind)
-    decoder = StreamDecoder(loaded.tokenizer)
-    if prompt is not None:
-        yield prompt
-    with preview.resting(loaded.model):
-        pieces = loaded.model.stream(
-            ids.to(loaded.device), options=options, generator=torch.Generator(loaded.device).manual_seed(seed)
-        )
-        for token in pieces:
-            if piece := decoder.feed(token):
-                yield piece
-    if rest := decoder.finish():
-        yield rest
+    ids = None if prompt is None else prompt_ids(loaded, prompt, kind)
+    yield from writing.pieces(writing.desk(loaded, prompt, options, made, runs, ids), seed)
