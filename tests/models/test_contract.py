@@ -29,6 +29,8 @@ SMALL: dict[str, dict[str, Any]] = {
     "palette": {"flow": FlowConfig(widths=(16, 32), blocks=(1, 1), embedding=32, steps=4)},
     "latent-flow": {"flow": FlowConfig(widths=(16, 32), blocks=(1, 1), stem=1, data_std=1.0, embedding=32, steps=4)},
     "mean-flow": {},
+    "ngram": {"order": 3},
+    "recurrent": {"width": 32, "embedding": 8},
     "gpt": {"width": 32, "depth": 2, "heads": 2, "pairs": 64},
 }
 GIVEN = {"latent-flow": {"autoencoder": "kl-autoencoder"}, "mean-flow": {"teacher": "flow"}}
@@ -40,6 +42,9 @@ CONFIGURED = [
     ("vq-vae", {**SMALL["vq-vae"], "quantiser": "fsq", "levels": (4, 4), "copy": FIXED}),
     ("gpt", {**SMALL["gpt"], "network": "portable", "optimizer": Optimizer(lr=3e-3)}),
     ("gpt", {**SMALL["gpt"], "network": "portable", "portable": replace(LLAMA, key_heads=1)}),
+    ("ngram", {"order": 2, "smoothing": "stupid-backoff"}),
+    ("recurrent", {"cell": "rnn", "width": 32, "depth": 2, "dropout": 0.1}),
+    ("recurrent", {"cell": "gru", "width": 32}),
     ("palette", {**SMALL["palette"], "task": "denoise"}),
     ("palette", {**SMALL["palette"], "task": "super-resolution", "factor": 2}),
     ("mean-flow", {"guidance": 2.0, "inner": 1.0}),

@@ -64,6 +64,11 @@ class Model(nn.Module, ABC):
         """State that is not learnt by gradients, after the optimizer's step: clip weights, move codebooks."""
         return None
 
+    def make_room(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        """Gives buffers the shapes they had when they were stored, before that is put into them: for tables whose size
+        is counted in `finish`. Default: every model of a configuration has the same shapes, nothing to do."""
+        return None
+
     def finish(self, batches: Iterable[Batch], step: Step) -> None:
         """Once, with the averaged weights, at the end of a run: fit a prior to the codes, count, take statistics."""
         return None

@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from genloom.core import Model
 from genloom.errors import Damaged, Storage
 from genloom.runs import Run, read_json, sha256, write_json
 from genloom.runs.files import storage, sync_directory
@@ -83,6 +84,12 @@ def read_tensors(run: Run, step: int, name: str) -> dict[str, Tensor]:
         return load_file(path)
     except (SafetensorError, OSError, ValueError) as e:
         raise Damaged(f"{path} cannot be read ({e}): delete {path.parent} to use an earlier checkpoint") from e
+
+
+def put(model: Model, weights: Mapping[str, Tensor]) -> None:
+    """Gives a model these weights and buffers, whatever sizes its tables had when they were stored."""
+    model.make_room({name: tuple(t.shape) for name, t in weights.items()})
+    model.load_state_dict(weights)
 
 
 def prune(run: Run, keep: int, *wanted: int | None) -> None:

@@ -95,7 +95,7 @@ def frozen(folder: Path, weights: Mapping[str, Tensor]) -> Model:
     cls = model_class(config["model"])
     settings: Any = config_from_json(cls.Config, config["config"], str(folder))
     model = cls(settings, spec_from_json(config["spec"]), partners(folder))
-    model.load_state_dict(weights)
+    checkpoint.put(model, weights)
     return freeze(model)
 
 

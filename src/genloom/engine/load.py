@@ -80,6 +80,7 @@ def load(
         tensors = checkpoint.read_tensors(run, step, "ema" if averaged and not raw else "model")
     if ema is not None:
         tensors |= post_hoc(run, step, ema)
+    model.make_room({name: tuple(t.shape) for name, t in tensors.items()})
     expected = model.state_dict()
     if set(tensors) != set(expected) or any(tensors[k].shape != expected[k].shape for k in tensors):
         raise Damaged(f"the checkpoint of {run.path} is another model's: its weights do not fit {settings.model!r}")

@@ -27,7 +27,7 @@ from genloom.runs import Run
 from genloom.runs.files import storage
 
 MOST = 20_000
-"""Training items that `finish` may look at."""
+"""Training items that `finish` may look at; a model that only counts looks at all of them."""
 
 
 @dataclass(frozen=True)
@@ -96,11 +96,11 @@ def finish(
     """What a model does after its last step (fitting a prior), on training items in order, without augmentation."""
     last = Step(seed=derive_seed(seed, "finish"), index=step, progress=1.0, items=items, device=device)
     with resting(model):
-        model.finish(_batches(dataset, plan, device), last)
+        model.finish(_batches(dataset, plan, device, MOST if model.phases() else dataset.train.items), last)
 
 
-def _batches(dataset: Dataset, plan: Plan, device: torch.device) -> Iterator[Batch]:
+def _batches(dataset: Dataset, plan: Plan, device: torch.device, most: int) -> Iterator[Batch]:
     split = dataset.train
     stride = max(1, len(split) // split.items)
-    for index in torch.arange(0, min(len(split), MOST * stride), stride).split(512):
+    for index in torch.arange(0, min(len(split), most * stride), stride).split(512):
         yield arrange_batch(split.batch(index), plan, device)

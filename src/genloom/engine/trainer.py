@@ -317,7 +317,7 @@ class Trainer:
     def restore(self, step: int, retry: bool = False) -> None:
         """Takes up the checkpoint of `step`. retry: after a rollback, when attempt and rate are already new."""
         state = checkpoint.read_state(self.run, step)
-        self.model.load_state_dict(checkpoint.read_tensors(self.run, step, "model"))
+        checkpoint.put(self.model, checkpoint.read_tensors(self.run, step, "model"))
         self._replay_repairs(int(state.get("repairs", 0)))
         self.game.load_optimizer_state(checkpoint.read_tensors(self.run, step, "optimizer"))
         for name, average in self.averages.items():

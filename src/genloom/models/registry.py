@@ -21,6 +21,8 @@ BUILT_IN = {
     "palette": "genloom.models.diffusion.palette:Palette",
     "latent-flow": "genloom.models.diffusion.latent_flow:LatentFlow",
     "mean-flow": "genloom.models.diffusion.mean_flow:MeanFlow",
+    "ngram": "genloom.models.autoregressive.ngram:Ngram",
+    "recurrent": "genloom.models.autoregressive.recurrent:RecurrentLM",
     "gpt": "genloom.models.autoregressive.gpt:GPT",
 }
 

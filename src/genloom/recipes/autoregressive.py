@@ -8,7 +8,10 @@ from genloom.core import Optimizer
 from genloom.data.options import DataOptions
 from genloom.engine.options import TrainOptions
 from genloom.models.autoregressive.gpt import GPTConfig
+from genloom.models.autoregressive.ngram import NgramConfig
+from genloom.models.autoregressive.recurrent import RecurrentConfig
 from genloom.nets.portable import GPT2, LLAMA, Portable
+from genloom.nets.recurrent import Cell
 from genloom.recipes.ranges import Choice, Linear, Log, Whole
 from genloom.recipes.registry import Recipe, recipe
 
@@ -83,3 +86,78 @@ def gpt2(size: str = "nano") -> Recipe:
 def llama(size: str = "nano") -> Recipe:
     """Rotary positions, RMSNorm, SwiGLU, two heads to each set of keys, no biases; sizes as those of gpt."""
     return _portable(size, replace(LLAMA, key_heads=4 if size == "base" else 2))
+
+
+@recipe(
+    "ngram",
+    "counts of the last few tokens, smoothed: seconds on a CPU, and what every other model of text must beat",
+    smoke={"data.context": 64, "data.limit": 512},
+    ranges={"config.order": Whole(2, 8)},
+)
+def ngram() -> Recipe:
+    """Modified Kneser-Ney of order 7, which suits characters; 3 to 5 suits words and subwords."""
+    data = DataOptions(source="python-stdlib", tokenizer="char", context=128)
+    return Recipe("ngram", NgramConfig(order=7), data, TrainOptions(budget="1m", precision="fp32", ema=0.0))
+
+
+def _recurrent(cell: Cell, size: str) -> Recipe:
+    config = RecurrentConfig(cell=cell)
+    data = DataOptions(source="python-stdlib", tokenizer="char", context=128)
+    train = TrainOptions(budget="3m", batch=32)
+    if size == "small":
+        config = replace(config, width=512, depth=2, embedding=128, dropout=0.1)
+        train = replace(train, budget="1h", batch=64)
+    return Recipe("recurrent", config, data, train)
+
+
+RECURRENT = {
+    "train.budget": "30steps",
+    "train.batch": 8,
+    "train.precision": "fp32",
+    "data.context": 64,
+    "data.limit": 512,
+    "config.width": 64,
+}
+RECURRENT_RANGES = {
+    "config.optimizer.lr": Log(1e-3, 2e-2),
+    "train.batch": Choice(16, 32, 64),
+    "config.width": Choice(128, 192, 256, 384),
+    "config.depth": Whole(1, 2),
+    "config.dropout": Linear(0.0, 0.3),
+}
+
+
+@recipe(
+    "rnn",
+    "the oldest network for sequences: a state without gates; minutes on a CPU",
+    sizes=("nano", "small"),
+    smoke=RECURRENT,
+    ranges=RECURRENT_RANGES,
+)
+def rnn(size: str = "nano") -> Recipe:
+    """nano: a state of 256, for 1 to 5 minutes on a CPU; small: two layers of 512."""
+    return _recurrent("rnn", size)
+
+
+@recipe(
+    "gru",
+    "a state with two gates: text, poems, series; minutes on a CPU",
+    sizes=("nano", "small"),
+    smoke=RECURRENT,
+    ranges=RECURRENT_RANGES,
+)
+def gru(size: str = "nano") -> Recipe:
+    """Sizes as those of rnn."""
+    return _recurrent("gru", size)
+
+
+@recipe(
+    "lstm",
+    "a state with three gates and a memory: text, poems, series; minutes on a CPU",
+    sizes=("nano", "small"),
+    smoke=RECURRENT,
+    ranges=RECURRENT_RANGES,
+)
+def lstm(size: str = "nano") -> Recipe:
+    """Sizes as those of rnn."""
+    return _recurrent("lstm", size)

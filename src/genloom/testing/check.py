@@ -36,7 +36,7 @@ from genloom.core import (
 )
 from genloom.data import Dataset
 from genloom.engine import moments
-from genloom.engine.checkpoint import write_tensors
+from genloom.engine.checkpoint import put, write_tensors
 from genloom.engine.distributed import World
 from genloom.engine.ema import PowerEMA
 from genloom.engine.game import Game, Moment, seeded
@@ -94,6 +94,13 @@ class Case:
         game.model.train()
         for i in range(first, last):
             game.step(Moment(i, min(1.0, i / self.steps)))
+
+    def train(self, model: Model) -> None:
+        """A whole run of `steps`; models that only count do their counting."""
+        game = self.game(model)
+        self.play(game, 0, self.steps)
+        if not model.phases():
+            moments.finish(model, self.dataset, Plan(), CPU, seed=0, step=0, items=0)
 
     @property
     def item(self) -> str:
@@ -285,6 +292,19 @@ def check_samples(case: Case) -> None:
     assert not torch.equal(once[case.item], other[case.item]), "another generator gives the same samples"
 
 
+def check_counts_last(case: Case) -> None:
+    """What was counted, stored as safetensors and taken up by a new model, gives the same samples."""
+    model, again = case.build(), case.build(seed=5)
+    case.train(model)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "model.safetensors")
+        write_tensors(path, model.state_dict())
+        from safetensors.torch import load_file
+
+        put(again, load_file(path))
+    assert torch.equal(_sample(model, 3)[case.item], _sample(again, 3)[case.item]), "counts differ once stored"
+
+
 def check_latents(case: Case) -> None:
     """Latents drawn from the prior decode to items, the same latents to the same items."""
     model = case.build()
@@ -321,7 +341,7 @@ def check_likelihood(case: Case) -> None:
     with resting(model):
         before = model.nll(batch, generator=_generator())
         again = model.nll(batch, generator=_generator())
-    case.play(case.game(model), 0, case.steps)
+    case.train(model)
     with resting(model):
         after = model.nll(batch, generator=_generator())
     assert before.shape == (4,), f"expected shape (4,), got {tuple(before.shape)}"
@@ -398,6 +418,7 @@ TRAINED: dict[str, Callable[[Case], None]] = {
     "resume": check_resume,
     "two_processes": check_two_processes,
 }
+COUNTED: dict[str, Callable[[Case], None]] = {"counts_last": check_counts_last}
 BY_CAPABILITY: dict[type, dict[str, Callable[[Case], None]]] = {
     CanSample: {"samples": check_samples},
     CanDecode: {"latents": check_latents},
@@ -440,8 +461,7 @@ def make_case(
 def checks_of(case: Case) -> Iterator[tuple[str, Callable[[Case], None]]]:
     """(name, check) of everything that applies to this model: for pytest.mark.parametrize."""
     yield from ALWAYS.items()
-    if case.build().phases():
-        yield from TRAINED.items()
+    yield from (TRAINED if case.build().phases() else COUNTED).items()
     for capability, checks in BY_CAPABILITY.items():
         if issubclass(case.cls, capability):
             yield from checks.items()
