@@ -43,7 +43,7 @@ CONFIGURED = [
     ("gpt", {**SMALL["gpt"], "network": "portable", "optimizer": Optimizer(lr=3e-3)}),
     ("gpt", {**SMALL["gpt"], "network": "portable", "portable": replace(LLAMA, key_heads=1)}),
     ("ngram", {"order": 2, "smoothing": "stupid-backoff"}),
-    ("recurrent", {"cell": "rnn", "width": 32, "depth": 2, "dropout": 0.1}),
+    ("recurrent", {"cell": "rnn", "width": 32, "depth": 2}),
     ("recurrent", {"cell": "gru", "width": 32}),
     ("palette", {**SMALL["palette"], "task": "denoise"}),
     ("palette", {**SMALL["palette"], "task": "super-resolution", "factor": 2}),

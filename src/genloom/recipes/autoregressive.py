@@ -12,7 +12,7 @@ from genloom.models.autoregressive.ngram import NgramConfig
 from genloom.models.autoregressive.recurrent import RecurrentConfig
 from genloom.nets.portable import GPT2, LLAMA, Portable
 from genloom.nets.recurrent import Cell
-from genloom.recipes.ranges import Choice, Linear, Log, Whole
+from genloom.recipes.ranges import Choice, Linear, Log, Range, Whole
 from genloom.recipes.registry import Recipe, recipe
 
 SMOKE = {
@@ -118,7 +118,7 @@ RECURRENT = {
     "data.limit": 512,
     "config.width": 64,
 }
-RECURRENT_RANGES = {
+RECURRENT_RANGES: dict[str, Range] = {
     "config.optimizer.lr": Log(1e-3, 2e-2),
     "train.batch": Choice(16, 32, 64),
     "config.width": Choice(128, 192, 256, 384),
