@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import shutil
 from collections.abc import Callable
@@ -19,7 +20,8 @@ FEW = 40  # samples at most, and pictures at most that the feature extractor lea
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What pages take for granted: ./my-photos with two classes of any size, book.txt, notes.txt; and a cache."""
+    """What pages take for granted: ./my-photos with two classes of any size, book.txt, notes.txt, questions.jsonl; and a
+    cache."""
     from PIL import Image
 
     house = tmp_path_factory.mktemp("reader")
@@ -34,6 +36,8 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
     words = "the cat sat on the mat and the dog lay on the log. "
     for name in ("book.txt", "notes.txt"):
         (house / "here" / name).write_text("".join(f"{words}{draw.randrange(100)}\n" for _ in range(400)))
+    sums = [{"prompt": f"what is {a} and {b}", "answer": f"it is {a + b}"} for a in range(20) for b in range(20)]
+    (house / "here" / "questions.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in sums))
     return house
 
 

@@ -31,6 +31,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "mean-flow": {},
     "ngram": {"order": 3},
     "recurrent": {"width": 32, "embedding": 8},
+    "seq2seq": {"width": 32, "heads": 2, "encoder": 1, "decoder": 1, "dropout": 0.0},
     "gpt": {"width": 32, "depth": 2, "heads": 2, "pairs": 64},
 }
 GIVEN = {"latent-flow": {"autoencoder": "kl-autoencoder"}, "mean-flow": {"teacher": "flow"}}

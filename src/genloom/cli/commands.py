@@ -92,8 +92,10 @@ def reconstruct(parsed: Parsed) -> Any:
 
 
 def translate(parsed: Parsed) -> Any:
-    from genloom.verbs.translate import translate
+    from genloom.verbs.translate import answer, translate
 
+    if "text" in parsed.values:
+        return answer(parsed.words[0], str(parsed.values["text"]), **_given(parsed, "seed", "raw", "out", "runs"))
     keys = ("mask", "n", "factor", "sigma", "strength", "share", "label", "steps", "solver", "guidance", "seed", "raw")
     run, *photo = parsed.words
     task = str(parsed.values.get("task", ""))

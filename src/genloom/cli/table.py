@@ -244,9 +244,10 @@ VERBS = (
     ),
     Verb(
         "translate",
-        "fill holes, enlarge, colour, clean or redraw pictures, continue sounds and clips, with a run's model",
+        "fill holes, enlarge, colour, clean or redraw pictures, continue sounds and clips, translate texts",
         (RUN, Argument("PHOTO", "a picture, sound or clip; without one, held-out items are scored", required=False)),
         (
+            Flag("--text", "text", "a text to be translated or answered by a model of texts, as by seq2seq"),
             Flag("--task", "text", "inpaint, outpaint, super-resolution, colour, denoise, sdedit or continue"),
             Flag("--mask", "text", "a picture, white where nothing is known", "a rectangle", metavar="PATH"),
             Flag("--n", "int", "answers to a photo, or how many held-out items", "4, or 16", short="-n"),
@@ -266,6 +267,7 @@ VERBS = (
         (
             "genloom translate 0001-flow --task inpaint",
             "genloom translate 0001-flow photo.png --task super-resolution --factor 4 --out larger.png",
+            'genloom translate 0002-seq2seq --text "Ein Hund rennt durch den Schnee."',
         ),
     ),
     Verb(

@@ -26,6 +26,7 @@ from genloom.core.spec import (
     spec_to_json,
     the_class,
     the_item,
+    the_prompt,
 )
 
 __all__ = [
@@ -59,4 +60,5 @@ __all__ = [
     "spec_to_json",
     "the_class",
     "the_item",
+    "the_prompt",
 ]

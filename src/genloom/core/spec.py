@@ -53,6 +53,7 @@ class Field:
     role: "item" is what a model learns to generate, "condition" what it may be told beforehand.
     domain: fields of one domain are paired; different domains are independent collections.
     rate: samples of audio or frames of video a second; 0 where there is no time.
+    end: the id that ends a text and fills the rest of its row; -1 where texts are windows without an end.
     columns: of a table, in the order of a row's numbers.
     """
 
@@ -64,6 +65,7 @@ class Field:
     role: Role = "item"
     domain: str = ""
     rate: float = 0.0
+    end: int = -1
     columns: tuple[Column, ...] = ()
 
 
@@ -98,6 +100,17 @@ def the_class(spec: DataSpec) -> tuple[str, Field] | None:
     """The name and field of the class condition, or None where the data carries no labels."""
     found = [(k, f) for k, f in spec.items() if f.role == "condition" and f.modality == "class"]
     return found[0] if found else None
+
+
+def the_prompt(spec: DataSpec, who: str) -> tuple[str, Field]:
+    """The name and field of the text that the model `who` answers. Raises BadData where the data set holds none."""
+    found = [(k, f) for k, f in spec.items() if f.role == "condition" and f.modality == "text"]
+    if not found or not all(f.end >= 0 for f in (found[0][1], *(f for f in spec.values() if f.role == "item"))):
+        raise BadData(
+            f"{who} answers prompts, and this data set holds none: choose one of prompts with answers, as a .jsonl with "
+            "a prompt and an answer in each line, or --data.read answers"
+        )
+    return found[0]
 
 
 def spec_to_json(spec: DataSpec) -> dict[str, Any]:

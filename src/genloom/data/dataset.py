@@ -216,7 +216,7 @@ _SHAPING = ("size", "resize", "channels", "labels", "flip", "context", "limit", 
 
 
 # The same of options that came later: they count where they are not what they were when there was no such choice.
-_SHAPING_SINCE = ("target", "seconds", "rate", "audio", "frames")
+_SHAPING_SINCE = ("direction", "target", "seconds", "rate", "audio", "frames")
 
 
 def digest_of(options: DataOptions, content: bytes, splits: tuple[Split, ...], tokenizer: Tokenizer | None) -> str:

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from genloom.data.answers import kind_of, load_answers
 from genloom.data.arrayfile import dimensions
 from genloom.data.arrays import load_array_file
 from genloom.data.clips import ENDINGS as CLIPS
@@ -83,9 +84,16 @@ def _load_path(path: Path, options: DataOptions) -> Dataset:
         raise BadData(f"{path} is one {what}, and a model needs several: give a folder of them")
     if ending in PICTURES:
         raise BadData(f"{path} is one picture, and a model needs several: give a folder of pictures")
+    if options.read in ("answers", "preferences") or options.aligned is not None or _speaks(path, options):
+        return load_answers(path, options)
     if ending in TABLES and options.read != "text":
         return load_table(path, options)
     return load_texts(path, of_files([path]), options)
+
+
+def _speaks(path: Path, options: DataOptions) -> bool:
+    """Whether a file's lines are prompts with answers, where nothing says what to read it as."""
+    return options.read == "auto" and path.suffix.lower() == ".jsonl" and kind_of(path) != ""
 
 
 def _signals(path: Path, held: Listing, options: DataOptions) -> Dataset | None:

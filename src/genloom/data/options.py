@@ -17,11 +17,16 @@ class DataOptions:
     channels: "auto" (grey if every picture is), "grey" or "rgb".
     labels: whether classes (sub-folders, label arrays) are given to the model as a condition.
     flip: mirror half of the training images; never for digits, letters or scenes with a left and a right.
-    tokenizer: "char", "byte" or "bpe"; vocabulary: tokens a BPE learns; context: tokens a text item holds.
+    tokenizer: "char", "byte" or "bpe", or a run's folder, whose tokenizer is then used as it is (with --from and --given
+        that is done by itself); vocabulary: tokens a BPE learns; context: tokens a text item holds, or a prompt and its
+        answer each.
     limit: use only the first N training items; None uses all.
     validation: "own" keeps a share of the training items aside; "test" trains on those too and watches the test items.
     read: what files are: of a .csv or .tsv "table" (a row an item) or "text"; of a folder with several kinds "image",
-        "audio", "video" or "text"; of an array "image" or "video"; "auto" goes by what there is.
+        "audio", "video" or "text"; of an array "image" or "video"; of lines with two or three texts "answers" (a prompt
+        and its answer) or "preferences" (a prompt, the better answer, the worse one); "auto" goes by what there is.
+    aligned: a text file whose lines answer those of `source`, line by line.
+    direction: of multi30k's answers, the language of the prompt and that of the answer, as "de-en".
     target: a table's column of classes that is told to the model as a condition instead of being generated.
     captions: whether captions are given to the model as a condition; of a folder they stand in a captions.jsonl or .csv
         (a file and a text in each row) or in a .txt file beside each picture.
@@ -45,12 +50,14 @@ class DataOptions:
     channels: Literal["auto", "grey", "rgb"] = "auto"
     labels: bool = True
     flip: bool = False
-    tokenizer: Literal["char", "byte", "bpe"] = "char"
+    tokenizer: str = "char"
     vocabulary: int = 2048
     context: int = 256
     limit: int | None = None
     validation: Literal["own", "test"] = "own"
-    read: Literal["auto", "image", "audio", "video", "table", "text"] = "auto"
+    read: Literal["auto", "image", "audio", "video", "table", "text", "answers", "preferences"] = "auto"
+    aligned: str | None = None
+    direction: str = ""
     target: str | None = None
     captions: bool = False
     drop_parts: float = 0.0

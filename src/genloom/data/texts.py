@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,8 +28,9 @@ from genloom.data.options import DataOptions
 from genloom.data.splits import Rows, by_content
 from genloom.data.splitting import SPLIT, rows_of, split_path
 from genloom.data.store import Draft, Source, obtain
-from genloom.errors import BadData, BadValue, GenloomError
+from genloom.errors import BadData, BadValue, GenloomError, NotFound, nearest
 from genloom.modalities.text import (
+    KINDS,
     BPETokenizer,
     ByteTokenizer,
     CharTokenizer,
@@ -62,8 +64,22 @@ class _Tokens:
     hashes: Mapping[str, str]
 
 
+def known_tokenizer(place: str) -> Tokenizer:
+    """The tokenizer of the run in the folder `place`. Raises NotFound, with the kinds there are, where there is none."""
+    file = Path(place).expanduser() / "tokenizer.json"
+    if not file.is_file():
+        near = nearest(place, KINDS, 1)
+        hint = f"did you mean {near[0]}?" if near else f"give {', '.join(KINDS)}, or the folder of a run of texts"
+        raise NotFound(f"there is no tokenizer {place!r}: {hint}")
+    return tokenizer_from_json(read_json(file))
+
+
 def learn(options: DataOptions, corpus: Corpus, parts: tuple[int, ...], notes: list[str]) -> Tokenizer:
-    """The tokenizer options.tokenizer from these parts; rare characters of long texts become unknown."""
+    """The tokenizer options.tokenizer from these parts; rare characters of long texts become unknown. That of a run is
+    taken as it is."""
+    if options.tokenizer not in KINDS:
+        notes.append(f"the tokenizer is that of {Path(options.tokenizer).name}")
+        return known_tokenizer(options.tokenizer)
     length = sum(corpus.lengths[p] for p in parts)
     pieces = (piece for _, piece in corpus.pieces(parts))
     if options.tokenizer == "byte":
@@ -170,6 +186,9 @@ def _by_line(named: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
 def text_dataset(name: str, options: DataOptions, texts: Texts, card: Card, notes: list[str]) -> Dataset:
     """The data set over texts in memory. Raises BadData where the training text is shorter than a context."""
     _check(options)
+    if options.read in ("answers", "preferences"):
+        raise BadData(f"{name} holds no {options.read}: leave out --data.read, or choose answers or preferences where "
+                      "a set has them (multi30k, summaries, chitchat; preferences)")  # fmt: skip
     if not sum(texts.lengths[p] for p in _arranged(options)["train"]):
         raise BadData(f"{name} holds no text: give files with content")
     draft = Draft(Source("tokens", Path(), ""), None)
@@ -261,10 +280,14 @@ def load_texts(path: Path, listing: Listing, options: DataOptions) -> Dataset:
     return _dataset(path.stem, options, tokens, replace(card, items=card.items or items, modality="text"), notes)
 
 
+def _digest(tokenizer: Tokenizer) -> str:
+    return hashlib.sha256(json.dumps(tokenizer.to_json(), sort_keys=True).encode()).hexdigest()
+
+
 def _shaping(path: Path, options: DataOptions) -> dict[str, Any]:
     rule = split_path(path) if options.split is None else Path(options.split).expanduser()
     return {
-        "tokenizer": options.tokenizer,
+        "tokenizer": options.tokenizer if options.tokenizer in KINDS else _digest(known_tokenizer(options.tokenizer)),
         "vocabulary": options.vocabulary if options.tokenizer == "bpe" else 0,
         "validation": options.validation,
         "rule": hashlib.sha256(rule.read_bytes()).hexdigest() if path.is_dir() and rule.is_file() else "",

@@ -12,6 +12,7 @@ from genloom.core import Batch, CanSample, DataSpec, Model, Sampling, Step, batc
 from genloom.core.capabilities import Callback
 from genloom.data import Dataset, Split
 from genloom.engine.precision import Plan, arithmetic, arrange_batch
+from genloom.metrics.answers import answered, shown, told
 from genloom.metrics.sliced_wasserstein import sliced_wasserstein
 from genloom.modalities import modality, text
 
@@ -76,8 +77,19 @@ def draw_preview(
                 kind.codec.save(drawn, dataset.spec[name], place)
             return places[0]
         assert dataset.tokenizer is not None
+        if (prompt := told(dataset.spec)) is not None:
+            return text.save(_replies(model, dataset, name, prompt, generator), path.with_suffix(".txt"))
         ids = sample(model, 1, generator, options=Sampling(length=400))[name]
         return text.save(text.to_texts(ids, dataset.tokenizer), path.with_suffix(".txt"))
+
+
+def _replies(
+    model: Model, dataset: Dataset, name: str, prompt: str, generator: torch.Generator
+) -> list[str]:
+    """What the model answers to the first held-out prompts, and what it should."""
+    assert dataset.tokenizer is not None
+    found = answered(model, dataset.validation, name, prompt, dataset.tokenizer, generator, most=4)
+    return list(shown(found, 4))
 
 
 class Monitor:

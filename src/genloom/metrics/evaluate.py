@@ -14,6 +14,8 @@ from torch import Tensor
 from genloom import __version__
 from genloom.core import CanSample, Field, HasLikelihood, Model, Sampling
 from genloom.errors import BadData, BadValue
+from genloom.metrics.answers import MOST as ANSWERS
+from genloom.metrics.answers import Answered, answer_results, answered, told
 from genloom.metrics.base import Result
 from genloom.metrics.drawing import CHUNK, checked_items, draw_floats
 from genloom.metrics.drawing import draw as draw
@@ -111,6 +113,7 @@ def evaluate(
     notes: list[str] = []
     found: Evaluation | None = None
     rows: Tensor | None = None  # of tables, which have no pictures
+    replies: Answered | None = None  # of models that answer prompts
     given: Tensor | list[str] | None = None if samples is None else checked_items(samples, item, notes)
     if samples is None and isinstance(model, CanSample):
         started = time.perf_counter()
@@ -120,6 +123,9 @@ def evaluate(
         elif item.modality == "table":
             with drawing():
                 rows = draw_floats(model, key, n, generator, options, batch)
+        elif (prompt := told(dataset.spec)) is not None and dataset.tokenizer is not None:
+            replies = answered(model, dataset.test, key, prompt, dataset.tokenizer, generator, options, min(n, ANSWERS))
+            given = list(replies.texts)
         elif item.modality == "text" and copies and dataset.tokenizer is not None:
             given = write(model, key, item, dataset.tokenizer, generator, options)
         seconds["sampling"] = time.perf_counter() - started
@@ -134,9 +140,13 @@ def evaluate(
     if rows is not None:
         started = time.perf_counter()
         found = Evaluation(dataset.name, dataset.digest, n, ())
-        told = of_rows(rows, item, dataset.train, dataset.test, seed)
-        results += [_signed(r, dataset, seed, item) for r in told]
+        figures = of_rows(rows, item, dataset.train, dataset.test, seed)
+        results += [_signed(r, dataset, seed, item) for r in figures]
         seconds["columns"] = time.perf_counter() - started
+    if replies is not None:
+        started = time.perf_counter()
+        results = [_signed(r, dataset, seed, item) for r in answer_results(replies, notes, seed=seed)] + results
+        seconds["answers"] = time.perf_counter() - started
     words = dataset.tokenizer
     if (
         samples is None
@@ -146,9 +156,9 @@ def evaluate(
     ):
         started = time.perf_counter()
         kept = generator.get_state()  # what follows is as it is without captions
-        told = retrieval(model, dataset, words, generator, options=options, most=min(n, MOST), notes=notes)
+        figures = retrieval(model, dataset, words, generator, options=options, most=min(n, MOST), notes=notes)
         generator.set_state(kept)
-        results += [_signed(r, dataset, seed, item) for r in told]
+        results += [_signed(r, dataset, seed, item) for r in figures]
         seconds["retrieval"] = time.perf_counter() - started
     if seen(item) and item.modality != "image":
         named = modality(item.modality)
@@ -253,13 +263,13 @@ def _measured(
             seconds["copies"] = time.perf_counter() - started
     elif copies:
         started = time.perf_counter()
-        told = beside(items, dataset, dataset.tokenizer)
-        if told is not None:
-            found = replace(recitation(told.texts, told.held_out, told.source), notes=told.notes)
+        known = beside(items, dataset, dataset.tokenizer)
+        if known is not None:
+            found = replace(recitation(known.texts, known.held_out, known.source), notes=known.notes)
             results += found.results
             seconds["copies"] = time.perf_counter() - started
             started = time.perf_counter()
-            results += of_texts(told.texts, told.held_out, told.source, notes, seed=seed)
+            results += of_texts(known.texts, known.held_out, known.source, notes, seed=seed)
             seconds["texts"] = time.perf_counter() - started
     if copies and found is None:
         notes.append("there are too few items to say anything on copies")

@@ -16,6 +16,7 @@ from torch import Tensor
 from genloom.core import Field, HasLikelihood, Model
 from genloom.errors import BadData
 from genloom.metrics.base import Result, SplitLike
+from genloom.modalities.ended import lengths
 
 CITATION = (
     "@inproceedings{theis2016note, title={A Note on the Evaluation of Generative Models}, author={Theis, Lucas and "
@@ -31,7 +32,8 @@ class Decodes(Protocol):
 
 def windows(split: SplitLike, limit: int | None = None) -> Tensor:
     """Indices (N,) of items that do not overlap: all of them, or `limit` spread evenly over the split."""
-    stride = next((f.shape[0] for f in split.spec.values() if f.modality == "text"), 1)
+    stride = next((f.shape[0] for f in split.spec.values() if f.modality == "text" and f.role == "item"), 1)
+    stride = stride if len(split) > split.items else 1  # answers are rows, not windows into one text
     n = split.items if limit is None else min(limit, split.items)
     return torch.arange(n) * split.items // max(n, 1) * stride
 
@@ -116,9 +118,14 @@ def likelihood(
         bits = values / (dimensions * math.log(2))
         name = "bits per dimension" + {"bound": " (upper bound)", "estimate": " (estimate)"}.get(kind, "")
         return [result("bits_per_dimension", name, bits, len(index), dimensions=dimensions)]
-    per_token = values / dimensions
-    protocol |= {"context": dimensions, "stride": dimensions}  # windows do not overlap: the first token has no context
-    results = [result("nats_per_token", "nats per token", per_token, len(index), tokens=len(index) * dimensions)]
+    tokens = len(index) * dimensions
+    if field.end < 0:
+        protocol |= {"context": dimensions, "stride": dimensions}  # windows do not overlap: the first has no context
+    else:
+        tokens = sum(int(lengths(split.batch(rows)[text_key], field.end).sum()) for rows in index.split(512))
+        protocol |= {"end": "counted as a token"}
+    per_token = values * (len(index) / tokens)
+    results = [result("nats_per_token", "nats per token", per_token, len(index), tokens=tokens)]
     results.append(perplexity(results[0]))
     if tokenizer is not None:
         texts = [tokenizer.decode(row.tolist()) for rows in index.split(512) for row in split.batch(rows)[text_key]]

@@ -27,9 +27,9 @@ class Reads(Decodes, Protocol):
 
 def tokens_of(split: SplitLike, most: int) -> list[int]:
     """The first tokens of a text split in order, at most so many, from windows that do not overlap."""
-    key, field = next((k, f) for k, f in split.spec.items() if f.modality == "text")
+    key, field = next((k, f) for k, f in split.spec.items() if f.modality == "text" and f.role == "item")
     length = field.shape[0]
-    rows = torch.arange(min(split.items, max(1, most // length))) * length
+    rows = torch.arange(min(split.items, max(1, most // length))) * (length if len(split) > split.items else 1)
     return [t for part in rows.split(512) for t in split.batch(part)[key].flatten().tolist()]
 
 

@@ -23,11 +23,14 @@ import torch
 from torch import Tensor
 
 from genloom.errors import BadData, BadValue, Damaged, Storage, unknown
+from genloom.modalities.ended import EndedTokenizer
 from genloom.modalities.words import WordTokenizer
 
 UNKNOWN = "\ufffd"
 SEPARATOR = "\n" + "-" * 72 + "\n"
 Kind = Literal["char", "byte", "bpe"]
+KINDS = ("char", "byte", "bpe")
+"""What can be learnt from a text."""
 
 
 @runtime_checkable
@@ -206,6 +209,8 @@ def tokenizer_from_json(data: Mapping[str, Any]) -> Tokenizer:
             return BPETokenizer(tokenizers.Tokenizer.from_str(json.dumps(data["bpe"])))
         if kind == "word":
             return WordTokenizer(data["words"])
+        if kind == "ended":
+            return EndedTokenizer(tokenizer_from_json(data["inner"]), data["end"])
     except Damaged:
         raise
     except Exception as e:  # the library raises a bare Exception for what it cannot read

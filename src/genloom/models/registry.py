@@ -24,6 +24,7 @@ BUILT_IN = {
     "ngram": "genloom.models.autoregressive.ngram:Ngram",
     "recurrent": "genloom.models.autoregressive.recurrent:RecurrentLM",
     "gpt": "genloom.models.autoregressive.gpt:GPT",
+    "seq2seq": "genloom.models.autoregressive.seq2seq:Seq2Seq",
 }
 
 

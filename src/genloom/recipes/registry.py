@@ -19,7 +19,7 @@ from genloom.errors import BadValue, unknown
 from genloom.recipes import fields
 from genloom.recipes.ranges import Range
 
-BUILT_IN = ("autoencoding", "adversarial", "diffusion", "denoising", "stages", "autoregressive")
+BUILT_IN = ("autoencoding", "adversarial", "diffusion", "denoising", "stages", "autoregressive", "answering")
 
 
 @dataclass(frozen=True)

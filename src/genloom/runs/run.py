@@ -88,6 +88,12 @@ class Run:
         return config
 
     @property
+    def makes_texts(self) -> bool:
+        """Whether its items are texts, whose tokenizer it holds."""
+        items = (f for f in self.config["spec"].values() if f["role"] == "item")
+        return all(f["modality"] == "text" for f in items) and (self.path / "tokenizer.json").exists()
+
+    @property
     def environment(self) -> dict[str, Any]:
         """environment.json; empty where training has not begun."""
         path = self.path / "environment.json"

@@ -1,12 +1,13 @@
 """Public conformance suites: a model that passes `check_model` works with every verb."""
 
 from genloom.testing.check import Case, check_model, checks_of, make_case
-from genloom.testing.fakes import fake_clips, fake_images, fake_rows, fake_sounds, fake_text
+from genloom.testing.fakes import fake_answers, fake_clips, fake_images, fake_rows, fake_sounds, fake_text
 
 __all__ = [
     "Case",
     "check_model",
     "checks_of",
+    "fake_answers",
     "fake_clips",
     "fake_images",
     "fake_rows",

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from genloom.core import Column, Field
+from genloom.data.answers import Said, answer_dataset
 from genloom.data.dataset import Card, Dataset, TextSplit, image_dataset, narrow
 from genloom.data.options import DataOptions
 from genloom.data.signals import Told, signal_dataset
@@ -86,6 +87,18 @@ def fake_rows(n: int = 96, seed: int = 0) -> Dataset:
     train, validation, test = (TableSplit(spec, cells, part, None) for part in rows)
     options = DataOptions(source="fake", labels=False)
     return Dataset("fake", options, spec, train, validation, test, None, CARD, "0" * 64)
+
+
+def fake_answers(n: int = 96, preferences: bool = False, seed: int = 0) -> Dataset:
+    """n short words of a few letters, answered by themselves in capitals; with preferences, the better answer is that
+    and the worse one is the word backwards. A third of the rows each go to validation and test."""
+    g = torch.Generator().manual_seed(seed)
+    words = ["".join("abcd"[i] for i in row) for row in torch.randint(4, (n, 4), generator=g).tolist()]
+    rows = [(w, w.upper(), w[::-1]) if preferences else (w, w.upper()) for w in words]
+    third = n // 3
+    parts = (Said.of(rows[2 * third :]), Said.of(rows[:third]), Said.of(rows[third : 2 * third]))
+    options = DataOptions(source="fake", context=8, read="preferences" if preferences else "answers")
+    return answer_dataset("fake", options, parts, CARD, [])
 
 
 def fake_sounds(n: int = 96, length: int = 256, classes: int = 2, mel: bool = False, seed: int = 0) -> Dataset:

@@ -14,7 +14,7 @@ from genloom.errors import BadData, BadValue, Storage
 from genloom.verbs.evaluation_page import page_of, write_page
 from genloom.verbs.places import check_count
 from genloom.verbs.results import Table, aligned, cell, finite, html_table
-from genloom.verbs.sample import AnyRun, open_run, sampling
+from genloom.verbs.sample import AnyRun, open_run, own_tokenizer, sampling
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -91,7 +91,7 @@ def data_of(loaded: Loaded) -> Dataset:
     """
     from genloom import data as sets
 
-    found = sets.load(loaded.settings.data)
+    found = sets.load(own_tokenizer(loaded.run, loaded.settings.data))
     known = (loaded.run.config.get("dataset") or {}).get("digest")
     if known is not None and known != found.digest:
         raise BadData(

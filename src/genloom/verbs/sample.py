@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from genloom.core import Batch, DataSpec, Field, Sampling
+    from genloom.data.options import DataOptions
     from genloom.core.capabilities import Callback
     from genloom.engine.load import Loaded
     from genloom.runs import Run
@@ -36,6 +37,12 @@ def find_run(run: AnyRun, runs: str | Path = "runs") -> Run:
     while not isinstance(run, Run | str | os.PathLike | int):
         run = run.run
     return run if isinstance(run, Run) else find(str(run) if isinstance(run, int) else run, runs)
+
+
+def own_tokenizer(run: Run, options: DataOptions) -> DataOptions:
+    """A run's data options with its own copy of a tokenizer that it took from another run, which may be gone."""
+    known = options.tokenizer in ("char", "byte", "bpe")
+    return options if known or not run.makes_texts else replace(options, tokenizer=str(run.path.absolute()))
 
 
 def open_run(run: AnyRun, runs: str | Path = "runs", raw: bool = False) -> Loaded:
@@ -203,7 +210,7 @@ def sample(
     """
     from genloom.engine import preview
     from genloom.verbs import animate as film
-    from genloom.verbs import writing
+    from genloom.verbs import replies, writing
 
     n = None if n is None else check_count(n)
     options = sampling(
@@ -225,6 +232,10 @@ def sample(
         raise BadValue(
             f"--{next(iter(made.given()))}: the model of {loaded.run.path} makes {modality(kind).plural}, no texts"
         )
+    if replies.asked_field(loaded) is not None:
+        if made.given() or label is not None or animate:
+            raise BadValue(f"{loaded.run.path}: this model answers prompts: choose --temperature, --top-k or --top-p alone")
+        return replies.replies(loaded, prompt, n or 1, seed, options, out)
     if animate:
         film.check_kind(kind, loaded.run.path)
     place = None if out is None else film.check_moving(out) if animate else check_out(out, kind)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from genloom.errors import BadValue, GenloomError
 from genloom.verbs.places import check_writable
 from genloom.verbs.results import Facts
-from genloom.verbs.sample import AnyRun, find_run
+from genloom.verbs.sample import AnyRun, find_run, own_tokenizer
 
 if TYPE_CHECKING:
     from genloom.engine.journal import Reporter
@@ -118,6 +118,7 @@ def train(
     partners = {role: find_run(run, runs) for role, run in (given or {}).items()}
     like = source or repeated
     settings = settled(recipe, data, budget, seed, size, values, source or repeated)
+    settings = _spoken(settings, source, partners, values)
     check(settings.train)
     if not dry_run:
         check_writable(Path(runs), "--runs")
@@ -129,6 +130,17 @@ def train(
         reporter.say(f"{dataset.name}: {note}")
     run = create_run(runs, settings, dataset, name, partners, like)
     return _play(run, dataset, reporter, source, repeated)
+
+
+def _spoken(settings: Settings, source: Run | None, partners: Mapping[str, Run], values: Mapping[str, Any]) -> Settings:
+    """The settings with the tokenizer of the run whose weights, or of the first partner whose texts, are gone on with:
+    with another one its tokens would mean something else."""
+    if any(name.endswith("tokenizer") for name in values):
+        return settings
+    for run in (source, *partners.values()):
+        if run is not None and run.makes_texts:
+            return replace(settings, data=replace(settings.data, tokenizer=str(run.path.absolute())))
+    return settings
 
 
 def _other_data(partners: Mapping[str, Run], dataset: Any) -> list[str]:
@@ -191,7 +203,7 @@ def _resume(
         return Trained(run, "finished", status["step"], status["items"], status["seconds"], before=True)
     if data is not None:
         settings = replace(settings, data=replace(settings.data, source=_place(source_of(data, settings.data))))
-    dataset = sets.load(settings.data)
+    dataset = sets.load(own_tokenizer(run, settings.data))
     if dry_run:
         return _planned(plan(settings, dataset, like=run), dataset.notes)
     return _play(run, dataset, reporter or _reporter(), None, None)

@@ -11,7 +11,8 @@ from genloom.errors import BadData, BadValue
 from genloom.verbs.evaluate import data_of
 from genloom.verbs.photo import read_photo
 from genloom.verbs.places import check_count, check_out
-from genloom.verbs.results import Facts
+from genloom.verbs.replies import asked_field, replies
+from genloom.verbs.results import Facts, Texts
 from genloom.verbs.sample import AnyRun, class_indices, open_run, sampling
 
 if TYPE_CHECKING:
@@ -123,6 +124,18 @@ def translate(
         image.write_bytes(place, picture)
     data = {"run": str(loaded.run.path), "task": task, "n": count, "seed": seed, "out": str(place)}
     return Facts(str(place), (("task", task), ("answers", count), ("of", str(photo))), data, (), picture)
+
+
+def answer(
+    run: AnyRun, text: str, *, seed: int = 0, raw: bool = False, out: str | Path | None = None,
+    runs: str | Path = "runs",
+) -> Texts:  # fmt: skip
+    """The likeliest answer, token by token, of a model of texts: of a sentence its translation, of an article its
+    summary. Raises BadValue for a model that answers no texts."""
+    loaded = open_run(run, runs, raw)
+    if asked_field(loaded) is None:
+        raise BadValue(f"{loaded.run.path}: this model answers no texts: name a run of seq2seq, or leave out --text")
+    return replies(loaded, text, 1, seed, sampling(temperature=0.0), out)
 
 
 def _model(loaded: Loaded, task: str) -> tuple[str, tuple[int, ...], Any]:

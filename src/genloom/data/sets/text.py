@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from genloom.data.answers import Said, answer_dataset, shared_prompt, whole
 from genloom.data.dataset import Card, Dataset
 from genloom.data.fetch.entry import Entry, File, Pip
 from genloom.data.options import DataOptions
@@ -15,6 +16,7 @@ from genloom.data.sets.common import folder_of, github, one
 from genloom.data.sets.stdlib import CHARACTERS, load_stdlib
 from genloom.data.splits import shuffled
 from genloom.data.texts import Texts, by_position, text_dataset
+from genloom.errors import BadValue, unknown
 
 Loader = Callable[[DataOptions, Card], Dataset]
 
@@ -56,8 +58,35 @@ def load_wikitext(options: DataOptions, card: Card) -> Dataset:
     return text_dataset("wikitext2", options, texts, card, notes)
 
 
+def parted_answers(name: str, rows: list[tuple[str, ...]], options: DataOptions, notes: list[str]) -> tuple[Said, Said, Said]:  # noqa: E501
+    """Rows of prompts and answers in the order in which `parted` mixes texts, 80 + 10 + 10 %."""
+    kept = list(dict.fromkeys(whole(rows, name, options, notes)))
+    mixed = [kept[i] for i in shuffled(len(kept), name).tolist()]
+    tenth = len(mixed) // 10
+    return Said.of(mixed[2 * tenth :]), Said.of(mixed[:tenth]), Said.of(mixed[tenth : 2 * tenth])
+
+
+LANGUAGES = ("de", "en", "fr")
+
+
+def load_directed(options: DataOptions, card: Card) -> Dataset:
+    """Multi30k's captions in one language as prompts, in another as answers; its own parts."""
+    first, dash, second = (options.direction or "de-en").partition("-")
+    if not dash or first == second or not {first, second} <= set(LANGUAGES):
+        raise BadValue(f"--data.direction: expected two of {', '.join(LANGUAGES)}, as de-en, got {options.direction!r}")
+    folder = folder_of(ENTRIES["multi30k"])
+    parts = []
+    notes: list[str] = [f"from {first} to {second}; --data.direction takes others"]
+    for part in ("train", "val", "test_2016_flickr"):
+        sides = (_read(folder / f"{part}.{language}").splitlines() for language in (first, second))
+        parts.append(Said.of(whole(list(zip(*sides, strict=True)), f"multi30k {part}", options, notes)))
+    return answer_dataset(f"multi30k-{first}-{second}", options, (parts[0], parts[1], parts[2]), card, notes)
+
+
 def load_multi30k(options: DataOptions, card: Card) -> Dataset:
-    """The English captions, one a line; the other languages lie beside them, line by line."""
+    """The English captions, one a line; the other languages lie beside them, line by line. As answers: translations."""
+    if options.read == "answers":
+        return load_directed(options, card)
     folder = folder_of(ENTRIES["multi30k"])
     notes = [f"the English captions; the same lines in German and French: {folder}"]
     texts = Texts(*(_read(folder / f"{part}.en") for part in ("train", "val", "test_2016_flickr")))
@@ -72,6 +101,10 @@ def _records(path: Path) -> Iterable[Any]:
 def load_summaries(options: DataOptions, card: Card) -> Dataset:
     """Each prompt with its summary, an empty line between records."""
     rows = _records(folder_of(ENTRIES["summaries"]) / "summaries.jsonl")
+    if options.read == "answers":
+        told = [(row["prompt"], row["completion"].removesuffix("<|endoftext|>")) for row in rows]
+        notes = ["articles are answered by their summaries; split by record"]
+        return answer_dataset("summaries", options, parted_answers("summaries", told, options, notes), card, notes)
     items = [f"{row['prompt'].strip()}\n{row['completion'].removesuffix('<|endoftext|>').strip()}\n" for row in rows]
     notes = ["each prompt is followed by its summary; split by record"]
     return text_dataset("summaries", options, parted(items, "summaries"), card, notes)
@@ -80,6 +113,10 @@ def load_summaries(options: DataOptions, card: Card) -> Dataset:
 def load_preferences(options: DataOptions, card: Card) -> Dataset:
     """The dialogues that people preferred."""
     rows = _records(folder_of(ENTRIES["preferences"]) / "preferences.jsonl")
+    if options.read == "preferences":
+        told: list[tuple[str, ...]] = [shared_prompt(row["chosen"], row["rejected"]) for row in rows]
+        notes = ["split by dialogue", "people tried to provoke: some of it offends"]
+        return answer_dataset("preferences", options, parted_answers("preferences", told, options, notes), card, notes)
     notes = ["the preferred dialogues only; split by dialogue", "people tried to provoke: some of it offends"]
     items = [row["chosen"].strip() + "\n" for row in rows]
     return text_dataset("preferences", options, parted(items, "preferences"), card, notes)
@@ -88,6 +125,11 @@ def load_preferences(options: DataOptions, card: Card) -> Dataset:
 def load_chitchat(options: DataOptions, card: Card) -> Dataset:
     """Conversations, a message a line; A is who began."""
     path = folder_of(ENTRIES["chitchat"]) / "chitchat.json"
+    if options.read == "answers":
+        talks = json.loads(path.read_text(encoding="utf-8")).values()
+        told = [pair for talk in talks for pair in _turns(_conversation(talk))]
+        notes = ["each message is answered by the next speaker's"]
+        return answer_dataset("chitchat", options, parted_answers("chitchat", told, options, notes), card, notes)
     items = [said for said in map(_conversation, json.loads(path.read_text(encoding="utf-8")).values()) if said]
     notes = [f"{len(items):,} conversations, a message a line, A begins; split by conversation"]
     return text_dataset("chitchat", options, parted(items, "chitchat"), card, notes)
@@ -102,6 +144,18 @@ def _conversation(found: dict[str, Any]) -> str:
             name = names.setdefault(message["sender"], chr(ord("A") + min(len(names), 25)))
             lines.append(f"{name}: {text}\n")
     return "".join(lines)
+
+
+def _turns(conversation: str) -> list[tuple[str, ...]]:
+    """What one speaker says in a row, and what the next one answers."""
+    turns: list[list[str]] = []
+    for line in conversation.splitlines():
+        who, _, said = line.partition(": ")
+        if turns and turns[-1][0] == who:
+            turns[-1][1] += f" {said}"
+        else:
+            turns.append([who, said])
+    return [(a[1], b[1]) for a, b in zip(turns, turns[1:], strict=False)]
 
 
 def _text(name: str, title: str, source: str, licence: str, citation: str, items: str, files: tuple[File, ...],
