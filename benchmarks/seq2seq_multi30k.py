@@ -2,9 +2,9 @@
 
     GENLOOM_DATA=... python benchmarks/seq2seq_multi30k.py [--budget 7m] [--seed 0]
 
-Trains the recipe as it comes, 29,000 pairs, tokenizer learnt from them; then answers all 1,000 prompts of the 2016 Flickr
-test part, the likeliest token each time, and scores them with sacrebleu (its signature stands in the result). Beside it:
-the German prompts themselves taken as the answers, and the answers against the references of other prompts.
+Trains the recipe as it comes, 29,000 pairs, tokenizer learnt from them; then answers all 1,000 prompts of the 2016
+Flickr test part, the likeliest token each time, and scores them with sacrebleu (its signature stands in the result).
+Beside it: the German prompts themselves taken as the answers, and the answers against the references of other prompts.
 Prints one JSON document and writes it to results/seq2seq_multi30k.json.
 """
 
@@ -14,9 +14,9 @@ import argparse
 import tempfile
 
 import torch
-from _result import publish
 
 import genloom
+from _result import publish
 from genloom.engine.load import load
 from genloom.metrics.answers import answer_results, answered, shown
 from genloom.verbs.evaluate import data_of

@@ -32,6 +32,7 @@ def rows() -> list[tuple[str, str, str]]:
         result(n) for n in ("engine_speed", "compare_mnist", "report_page", "scale", "copies")
     )
     ills, mended, frechet, published = (result(n) for n in ("planted_faults", "repair", "frechet", "extractors"))
+    translated = result("seq2seq_multi30k")
     arrays, folder, planted = list(scale["arrays"].values()), scale["folder"], copies["planted copies found"]
     ours, theirs = flow["peers"]["genloom"], flow["peers"]["diffusers"]
     ways, kinds = gan["ways"], r3gan["class_shares"].values()
@@ -58,6 +59,12 @@ def rows() -> list[tuple[str, str, str]]:
             f"`gpt`, tiny Shakespeare, {gpt['cost']['wall_seconds']:.0f} s: held-out nats a character",
             f"**{gpt['nats_per_character']['scored_all']:.2f}** ({gpt['updates']:,} updates)",
             "gpt_shakespeare.py",
+        ),
+        (
+            f"`seq2seq`, Multi30k German to English, {translated['cost']['cpu_seconds']:.0f} CPU seconds: BLEU of "
+            "1,000 held-out sentences",
+            f"**{translated['results']['bleu']['value']:.1f}** ({translated['updates']} updates)",
+            "seq2seq_multi30k.py",
         ),
         (
             "`gan-mlp`, 10 epochs of 60,000 images: wall time",

@@ -69,7 +69,7 @@ def test_two_files_answer_each_other_line_by_line(tmp_path: Path) -> None:
     found = load(first, aligned=str(second))
     assert found.train.items + found.validation.items + found.test.items == 40
     second.write_text("one line\n", encoding="utf-8")
-    with pytest.raises(BadData, match="40 lines and .*a.en has 1"):
+    with pytest.raises(BadData, match=r"40 lines and .*a.en has 1"):
         load(first, aligned=str(second))
 
 
@@ -83,7 +83,9 @@ def test_tables_of_two_columns(tmp_path: Path) -> None:
         load(path, read="answers")
 
 
-@pytest.mark.parametrize(("line", "said"), [("[1]", "expected an object"), ('{"prompt": 3, "answer": "a"}', "texts under")])
+@pytest.mark.parametrize(
+    ("line", "said"), [("[1]", "expected an object"), ('{"prompt": 3, "answer": "a"}', "texts under")]
+)
 def test_a_line_that_is_none(tmp_path: Path, line: str, said: str) -> None:
     with pytest.raises(BadData, match=f"line 31: expected.*{said.removeprefix('expected ')}"):
         load(written(tmp_path / "a.jsonl", [*ROWS, line]))

@@ -20,8 +20,8 @@ FEW = 40  # samples at most, and pictures at most that the feature extractor lea
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What pages take for granted: ./my-photos with two classes of any size, book.txt, notes.txt, questions.jsonl; and a
-    cache."""
+    """What pages take for granted: ./my-photos with two classes of any size, book.txt, notes.txt, questions.jsonl;
+    and a cache."""
     from PIL import Image
 
     house = tmp_path_factory.mktemp("reader")

@@ -7,8 +7,8 @@ import torch
 from genloom.cli.main import main
 from genloom.core import Optimizer, Sampling, Step
 from genloom.errors import BadData, BadValue
-from genloom.models.autoregressive.seq2seq import Seq2Seq, Seq2SeqConfig
 from genloom.modalities.ended import lengths
+from genloom.models.autoregressive.seq2seq import Seq2Seq, Seq2SeqConfig
 from genloom.testing import fake_answers, fake_text
 
 SMALL = Seq2SeqConfig(width=32, heads=2, encoder=2, decoder=2, dropout=0.0, optimizer=Optimizer(lr=3e-3))
@@ -106,7 +106,7 @@ def test_it_learns_to_answer() -> None:
 def test_errors(model: Seq2Seq) -> None:
     with pytest.raises(BadData, match="seq2seq answers prompts, and this data set holds none"):
         Seq2Seq(SMALL, fake_text().spec)
-    with pytest.raises(BadValue, match="multiple of config.heads"):
+    with pytest.raises(BadValue, match=r"multiple of config\.heads"):
         Seq2Seq(replace(SMALL, heads=3), DATA.spec)
     with pytest.raises(BadValue, match="one for each answer"):
         model.sample(2, condition={"prompt": batch(3)["prompt"]}, generator=generator())
@@ -115,7 +115,18 @@ def test_errors(model: Seq2Seq) -> None:
 def test_from_a_file_to_an_answer_and_its_figures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file, runs = tmp_path / "a.tsv", str(tmp_path / "runs")
     file.write_text("".join(f"{a}{b}\t{b}{a}\n" for a in "abcdefgh" for b in "abcdefgh"), encoding="utf-8")
-    train = ["train", "seq2seq", "--data", str(file), "--data.read", "answers", "--data.tokenizer", "char", "--runs", runs]
+    train = [
+        "train",
+        "seq2seq",
+        "--data",
+        str(file),
+        "--data.read",
+        "answers",
+        "--data.tokenizer",
+        "char",
+        "--runs",
+        runs,
+    ]
     small = ["--name", "s", "--budget", "40steps", "--batch", "16", "--width", "32", "--heads", "2", "--encoder", "1"]
     assert not main([*train, *small, "--decoder", "1", "--precision", "fp32"])
     assert "==" in next((tmp_path / "runs" / "s" / "samples").glob("*.txt")).read_text()

@@ -107,8 +107,8 @@ def the_prompt(spec: DataSpec, who: str) -> tuple[str, Field]:
     found = [(k, f) for k, f in spec.items() if f.role == "condition" and f.modality == "text"]
     if not found or not all(f.end >= 0 for f in (found[0][1], *(f for f in spec.values() if f.role == "item"))):
         raise BadData(
-            f"{who} answers prompts, and this data set holds none: choose one of prompts with answers, as a .jsonl with "
-            "a prompt and an answer in each line, or --data.read answers"
+            f"{who} answers prompts, and this data set holds none: choose one of prompts with answers, as a .jsonl "
+            "with a prompt and an answer in each line, or --data.read answers"
         )
     return found[0]
 

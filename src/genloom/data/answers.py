@@ -1,9 +1,9 @@
 """Prompts with answers: instructions, questions, sentences and their translations; and preferences, where a second,
 worse answer stands beside the better one.
 
-As fields: `text`, the answer, is the item; `prompt` is a condition, a text too; so is `rejected`, the worse answer, which
-a model that learns from preferences is told in training. All share one tokenizer. A row is a text, an end, and ends to
-the row's end (`genloom.modalities.ended`).
+As fields: `text`, the answer, is the item; `prompt` is a condition, a text too; so is `rejected`, the worse answer,
+which a model that learns from preferences is told in training. All share one tokenizer. A row is a text, an end, and
+ends to the row's end (`genloom.modalities.ended`).
 """
 
 from __future__ import annotations
@@ -99,7 +99,8 @@ def kind_of(path: Path) -> str:
 
 
 def load_answers(path: Path, options: DataOptions) -> Dataset:
-    """The data set of a .jsonl, .tsv or .csv file of prompts and answers, or of two files whose lines answer each other.
+    """The data set of a .jsonl, .tsv or .csv file of prompts and answers, or of two files whose lines answer each
+    other.
 
     A tenth of the prompts each validate and test, by the hash of their content, so equal prompts stay together. Rows
     with an empty side, and preferences whose sides are equal, are counted and left out. Raises BadData, BadValue.
@@ -177,8 +178,12 @@ def _rows(path: Path, wanted: int) -> list[tuple[str, ...]]:
         lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
         return [_of_object(line, wanted, f"{path}, line {number}") for number, line in lines]
     apart = "\t" if path.suffix.lower() == ".tsv" else ","
-    quoting = csv.QUOTE_NONE if apart == "\t" else csv.QUOTE_MINIMAL
-    table = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=apart, quoting=quoting) if any(row)]
+    cells = (
+        csv.reader(io.StringIO(text, newline=""), delimiter=apart, quoting=csv.QUOTE_NONE)  # quotes are quotes
+        if apart == "\t"
+        else csv.reader(io.StringIO(text, newline=""))
+    )
+    table = [row for row in cells if any(row)]
     for number, row in enumerate(table, 1):
         if len(row) != wanted:
             raise BadData(f"{path}, row {number}: expected {wanted} columns ({_expected(wanted)}), got {len(row)}")
@@ -198,7 +203,7 @@ def _of_object(line: str, wanted: int, where: str) -> tuple[str, ...]:
     except (ValueError, AttributeError):
         raise BadData(f"{where}: expected an object with {_expected(wanted)}, got {line[:40]!r}") from None
     sides = (_PROMPT, _ANSWER) if wanted == 2 else (_PROMPT, _BETTER, _WORSE)
-    texts = [next((found[k] for k in names if k in found), None) for names in sides]
+    texts: list[Any] = [next((found[k] for k in names if k in found), None) for names in sides]
     if wanted == 3 and texts[0] is None and all(isinstance(t, str) for t in texts[1:]):
         return shared_prompt(texts[1], texts[2])
     if not all(isinstance(t, str) for t in texts):
@@ -238,13 +243,13 @@ def answer_dataset(
     size: int = reads.size
     columns = [_encoded(part, reads) for part in (train, validation, test)]
     spec: dict[str, Field] = {}
-    for field, role in ((ANSWER, "item"), (PROMPT, "condition"), (WORSE, "condition")):
+    for field in (ANSWER, PROMPT, WORSE):
         if field not in columns[0]:
             continue
         longest = max(len(ids) for name in _alike(field) for ids in columns[0].get(name, ()))
         length = min(options.context, longest + 1)
         spec[field] = Field(
-            "text", (length,), range=(0, size - 1), vocabulary=size, role=role, end=reads.end  # type: ignore[arg-type]
+            "text", (length,), (0, size - 1), size, role="item" if field == ANSWER else "condition", end=reads.end
         )
         over = sum(len(ids) >= length for column in columns for ids in column[field])
         if over:
@@ -276,4 +281,3 @@ def _alike(field: str) -> tuple[str, ...]:
 def _encoded(said: Said, tokenizer: Tokenizer) -> dict[str, list[list[int]]]:
     sides = {ANSWER: said.answers, PROMPT: said.prompts, WORSE: said.worse}
     return {k: [tokenizer.encode(text) for text in texts] for k, texts in sides.items() if texts}
-

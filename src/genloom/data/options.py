@@ -17,9 +17,9 @@ class DataOptions:
     channels: "auto" (grey if every picture is), "grey" or "rgb".
     labels: whether classes (sub-folders, label arrays) are given to the model as a condition.
     flip: mirror half of the training images; never for digits, letters or scenes with a left and a right.
-    tokenizer: "char", "byte" or "bpe", or a run's folder, whose tokenizer is then used as it is (with --from and --given
-        that is done by itself); vocabulary: tokens a BPE learns; context: tokens a text item holds, or a prompt and its
-        answer each.
+    tokenizer: "char", "byte" or "bpe", or a run's folder, whose tokenizer is then used as it is (with --from and
+        --given that is done by itself); vocabulary: tokens a BPE learns; context: tokens a text item holds, or a
+        prompt and its answer each.
     limit: use only the first N training items; None uses all.
     validation: "own" keeps a share of the training items aside; "test" trains on those too and watches the test items.
     read: what files are: of a .csv or .tsv "table" (a row an item) or "text"; of a folder with several kinds "image",

@@ -65,7 +65,8 @@ class _Tokens:
 
 
 def known_tokenizer(place: str) -> Tokenizer:
-    """The tokenizer of the run in the folder `place`. Raises NotFound, with the kinds there are, where there is none."""
+    """The tokenizer of the run in the folder `place`. Raises NotFound, with the kinds there are, where there is
+    none."""
     file = Path(place).expanduser() / "tokenizer.json"
     if not file.is_file():
         near = nearest(place, KINDS, 1)

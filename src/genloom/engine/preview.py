@@ -83,9 +83,7 @@ def draw_preview(
         return text.save(text.to_texts(ids, dataset.tokenizer), path.with_suffix(".txt"))
 
 
-def _replies(
-    model: Model, dataset: Dataset, name: str, prompt: str, generator: torch.Generator
-) -> list[str]:
+def _replies(model: Model, dataset: Dataset, name: str, prompt: str, generator: torch.Generator) -> list[str]:
     """What the model answers to the first held-out prompts, and what it should."""
     assert dataset.tokenizer is not None
     found = answered(model, dataset.validation, name, prompt, dataset.tokenizer, generator, most=4)

@@ -1,7 +1,7 @@
 """Answers of a model to held-out prompts, beside the answers that stand there: BLEU, chrF and ROUGE.
 
-Answers are the likeliest ones, token by token, unless another temperature than 1 is asked for. Beside the model's figures
-the prompts themselves are scored as answers ("copied"): of summaries and of near languages that is not nothing.
+Answers are the likeliest ones, token by token, unless another temperature than 1 is asked for. Beside the model's
+figures the prompts themselves are scored as answers ("copied"): of summaries and of near languages that is not nothing.
 """
 
 from __future__ import annotations
@@ -94,4 +94,7 @@ def _said(found: Answered) -> str:
 
 def shown(found: Answered, n: int = 3) -> Sequence[str]:
     """The first n, for a person: prompt, answer, what stands in the data."""
-    return [f"{p}\n  -> {t}\n  == {r}" for p, t, r in list(zip(found.prompts, found.texts, found.references, strict=True))[:n]]
+    return [
+        f"{p}\n  -> {t}\n  == {r}"
+        for p, t, r in list(zip(found.prompts, found.texts, found.references, strict=True))[:n]
+    ]

@@ -1,5 +1,5 @@
-"""The transformer of Vaswani et al. 2017 (arXiv:1706.03762): an encoder that reads a whole text, and a decoder that writes
-another while looking at it. Three kinds of attention, one formula.
+"""The transformer of Vaswani et al. 2017 (arXiv:1706.03762): an encoder that reads a whole text, and a decoder that
+writes another while looking at it. Three kinds of attention, one formula.
 
 Dimensions: B batch, S source positions, L new target positions, T all target positions so far, D width, H heads.
 """
@@ -155,7 +155,8 @@ class EncoderDecoder(nn.Module):
         return Reading([layer.across.memory(x) for layer in self.decoder], hidden)  # type: ignore[union-attr,operator]
 
     def forward(self, reading: Reading, ids_BL: Tensor, keep: bool = False) -> Tensor:
-        """States (B, L, D) whose `head` are the logits. keep: the ids go on from what `reading` knows, and are added to it."""
+        """States (B, L, D) whose `head` are the logits. keep: the ids go on from what `reading` knows, and are added
+        to it."""
         start = reading.length if keep else 0
         length = ids_BL.shape[1]
         x = self._embedded(ids_BL, start)

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from genloom.core import Batch, DataSpec, Field, Sampling
-    from genloom.data.options import DataOptions
     from genloom.core.capabilities import Callback
+    from genloom.data.options import DataOptions
     from genloom.engine.load import Loaded
     from genloom.runs import Run
 
@@ -234,7 +234,9 @@ def sample(
         )
     if replies.asked_field(loaded) is not None:
         if made.given() or label is not None or animate:
-            raise BadValue(f"{loaded.run.path}: this model answers prompts: choose --temperature, --top-k or --top-p alone")
+            raise BadValue(
+                f"{loaded.run.path}: this model answers prompts: choose --temperature, --top-k or --top-p alone"
+            )
         return replies.replies(loaded, prompt, n or 1, seed, options, out)
     if animate:
         film.check_kind(kind, loaded.run.path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from genloom.data.sets.common import folder_of, github, one
 from genloom.data.sets.stdlib import CHARACTERS, load_stdlib
 from genloom.data.splits import shuffled
 from genloom.data.texts import Texts, by_position, text_dataset
-from genloom.errors import BadValue, unknown
+from genloom.errors import BadValue
 
 Loader = Callable[[DataOptions, Card], Dataset]
 
@@ -58,7 +59,9 @@ def load_wikitext(options: DataOptions, card: Card) -> Dataset:
     return text_dataset("wikitext2", options, texts, card, notes)
 
 
-def parted_answers(name: str, rows: list[tuple[str, ...]], options: DataOptions, notes: list[str]) -> tuple[Said, Said, Said]:  # noqa: E501
+def parted_answers(
+    name: str, rows: list[tuple[str, ...]], options: DataOptions, notes: list[str]
+) -> tuple[Said, Said, Said]:
     """Rows of prompts and answers in the order in which `parted` mixes texts, 80 + 10 + 10 %."""
     kept = list(dict.fromkeys(whole(rows, name, options, notes)))
     mixed = [kept[i] for i in shuffled(len(kept), name).tolist()]
@@ -102,7 +105,7 @@ def load_summaries(options: DataOptions, card: Card) -> Dataset:
     """Each prompt with its summary, an empty line between records."""
     rows = _records(folder_of(ENTRIES["summaries"]) / "summaries.jsonl")
     if options.read == "answers":
-        told = [(row["prompt"], row["completion"].removesuffix("<|endoftext|>")) for row in rows]
+        told: list[tuple[str, ...]] = [(row["prompt"], row["completion"].removesuffix("<|endoftext|>")) for row in rows]
         notes = ["articles are answered by their summaries; split by record"]
         return answer_dataset("summaries", options, parted_answers("summaries", told, options, notes), card, notes)
     items = [f"{row['prompt'].strip()}\n{row['completion'].removesuffix('<|endoftext|>').strip()}\n" for row in rows]
@@ -155,7 +158,7 @@ def _turns(conversation: str) -> list[tuple[str, ...]]:
             turns[-1][1] += f" {said}"
         else:
             turns.append([who, said])
-    return [(a[1], b[1]) for a, b in zip(turns, turns[1:], strict=False)]
+    return [(a[1], b[1]) for a, b in pairwise(turns)]
 
 
 def _text(name: str, title: str, source: str, licence: str, citation: str, items: str, files: tuple[File, ...],

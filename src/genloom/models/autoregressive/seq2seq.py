@@ -2,9 +2,10 @@
 
     p(y | x) = prod_t p(y_t | y_1 ... y_{t-1}, x)
 
-Translation, summaries, answers: x is a `prompt`, y the text that answers it. What differs from the paper: each sub-layer
-normalises what it reads, instead of what it has added to; the last layer has weights of its own; Muon learns the matrices, with a rate that falls to zero at the
-end of the run, instead of Adam's with the inverse square root; sizes for minutes on a CPU.
+Translation, summaries, answers: x is a `prompt`, y the text that answers it. What differs from the paper: each
+sub-layer normalises what it reads, instead of what it has added to; the last layer has weights of its own; Muon
+learns the matrices, with a rate that falls to zero at the end of the run, instead of Adam's with the inverse square
+root; sizes for minutes on a CPU.
 """
 
 from __future__ import annotations
@@ -59,7 +60,14 @@ class Seq2SeqConfig:
     dropout: float = 0.1
     smoothing: float = 0.1
     optimizer: Optimizer = Optimizer(
-        name="muon", lr=2e-3, muon_lr=0.02, muon_skips=("network.head.*",), betas=(0.9, 0.98), clip=1.0, warmup=0.05, hold=0.3
+        name="muon",
+        lr=2e-3,
+        muon_lr=0.02,
+        muon_skips=("network.head.*",),
+        betas=(0.9, 0.98),
+        clip=1.0,
+        warmup=0.05,
+        hold=0.3,
     )
 
 
@@ -150,7 +158,8 @@ class Seq2Seq(Model, CanSample, HasLikelihood):
         prompt_BS = (condition or {}).get(self.prompt, empty).to(device)
         if prompt_BS.ndim != 2 or len(prompt_BS) != n or prompt_BS.shape[1] > self.reads:
             raise BadValue(
-                f"expected prompts of shape ({n}, up to {self.reads}), got {tuple(prompt_BS.shape)}: one for each answer"
+                f"expected prompts of shape ({n}, up to {self.reads}), got {tuple(prompt_BS.shape)}: "
+                "one for each answer"
             )
         out_BL = torch.full((n, length), self.end, device=device)
         if not n:
