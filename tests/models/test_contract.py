@@ -23,6 +23,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "gan": {"latent": 8, "width": 8, "features": 16, "embedding": 4},
     "gan-mlp": {"latent": 8, "generator_widths": (64,), "discriminator_widths": (32,)},
     "r3gan": {"width": 8, "latent": 8, "embedding": 4},
+    "stylegan": {"width": 8, "latent": 8, "style": 8, "depth": 2, "p": 0.2},
     "kl-autoencoder": {"width": 8, "copy": CopyOptions(judge_width=8, adversarial_start=0.0)},
     "vq-vae": {"width": 8, "codes": 16, "copy": CopyOptions(judge_width=8, adversarial_start=0.0)},
     "flow": {"widths": (16, 32), "blocks": (1, 1), "embedding": 32, "steps": 4},
@@ -35,6 +36,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "gpt": {"width": 32, "depth": 2, "heads": 2, "pairs": 64},
 }
 GIVEN = {"latent-flow": {"autoencoder": "kl-autoencoder"}, "mean-flow": {"teacher": "flow"}}
+ODD = ["vae", "vae-mlp", "gan", "gan-mlp", "r3gan", "stylegan", "flow", "kl-autoencoder", "vq-vae"]
 APART = {"two_processes": "each process weighs the judge by its own rows' gradients"}
 EXCEPTIONS = {"kl-autoencoder": APART, "vq-vae": APART}
 CONFIGURED = [
@@ -55,6 +57,7 @@ CONFIGURED = [
     ("gan", {**SMALL["gan"], "loss": "wgan-gp", "n_critic": 2}),
     ("gan", {**SMALL["gan"], "loss": "hinge", "spectral_norm": True}),
     ("gan", {**SMALL["gan"], "network": "mlp", "hidden": (32,), "conditional": False, "packing": 2}),
+    ("stylegan", {**SMALL["stylegan"], "conditional": True, "embedding": 4, "augment": "off", "path": 0.0}),
     ("vae", {**SMALL["vae"], "latent": 2}),
 ]
 
@@ -86,7 +89,7 @@ def test_options_keep_the_contract(name: str, config: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("shape", [(3, 20, 14), (1, 17, 9)])
 @pytest.mark.parametrize(
-    "name", ["vae", "vae-mlp", "gan", "gan-mlp", "r3gan", "flow", "autoencoder", "kl-autoencoder", "vq-vae"]
+    "name", ["vae", "vae-mlp", "gan", "gan-mlp", "r3gan", "stylegan", "flow", "autoencoder", "kl-autoencoder", "vq-vae"]
 )
 def test_colour_and_odd_sizes_without_labels(name: str, shape: tuple[int, int, int]) -> None:
     cls = model_class(name)

@@ -9,7 +9,7 @@ from typing import Any
 from genloom.cli.parse import Parsed
 from genloom.errors import BadValue
 
-SAMPLING = ("steps", "solver", "guidance", "temperature", "top_k", "top_p", "length", "prior")
+SAMPLING = ("steps", "solver", "guidance", "temperature", "top_k", "top_p", "length", "prior", "truncation")
 WRITING = ("decode", "stop", "logprobs", "draft")
 
 
@@ -80,7 +80,7 @@ def evaluate(parsed: Parsed) -> Any:
 def interpolate(parsed: Parsed) -> Any:
     from genloom.verbs.latent import interpolate
 
-    keys = ("n", "points", "map", "label", "animate", "seed", "raw", "out", "runs")
+    keys = ("n", "points", "map", "mix", "label", "animate", "seed", "raw", "out", "runs")
     between = str(parsed.values["between"]).split("\x1e") if "between" in parsed.values else None
     return interpolate(parsed.words[0], **_given(parsed, *keys), between=between)
 

@@ -27,6 +27,7 @@ SAMPLING = (
     Flag("--top-p", "float", "draw among the likeliest tokens of total probability p; 1 is off", "1"),
     Flag("--length", "int", "tokens to write", "500"),
     Flag("--prior", "text", "latent distribution: fitted or standard", "the model's own"),
+    Flag("--truncation", "float", "psi of models with styles: 0 draws their centre alone, 1 all there is", "1"),
 )
 
 VERBS = (
@@ -202,6 +203,7 @@ VERBS = (
                 "--points", "int", "points along each walk, or along each side of the map", "10, of a map 20, moving 16"
             ),
             Flag("--map", "switch", "draw the whole space as one picture; for runs with config.latent 2"),
+            Flag("--mix", "text", "a table of styles mixed: coarse, middle or fine ones from the column's sample"),
             Flag(
                 "--between",
                 "text",
@@ -226,6 +228,7 @@ VERBS = (
         (
             "genloom interpolate 0001-vae --out walks.png",
             "genloom interpolate 0002-vae --map",
+            "genloom interpolate 0004-stylegan --mix coarse -n 6",
             "genloom interpolate 0003-flow --between a.png b.png --out walk.gif",
         ),
     ),

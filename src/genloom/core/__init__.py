@@ -9,6 +9,7 @@ from genloom.core.capabilities import (
     CanTranslate,
     Decoding,
     HasLikelihood,
+    HasStyles,
     Sampling,
 )
 from genloom.core.config import config_from_json, config_to_json
@@ -44,6 +45,7 @@ __all__ = [
     "Decoding",
     "Field",
     "HasLikelihood",
+    "HasStyles",
     "Loss",
     "Model",
     "Optimizer",

@@ -60,7 +60,8 @@ class Sampling:
     which it guides; negative: values of condition fields, one row each, that guidance leads away from instead of from
     "not told"; partner: a worse model of the same data that it leads away from instead; temperature, top_k, top_p: of
     token sampling (top_k 0 and top_p 1: off; temperature also scales a latent's spread); length: tokens to generate;
-    decoding: further choices of how tokens are chosen; prior: "fitted" or "standard" latent distribution.
+    decoding: further choices of how tokens are chosen; prior: "fitted" or "standard" latent distribution; truncation:
+    psi, how far styles may be from their centre (1: as far as they are; 0: all at the centre).
     """
 
     steps: int | None = None
@@ -76,6 +77,7 @@ class Sampling:
     length: int | None = None
     decoding: Decoding = Decoding()
     prior: Literal["fitted", "standard"] | None = None
+    truncation: float | None = None
 
 
 class CanSample(ABC):
@@ -138,6 +140,18 @@ class CanDecode(ABC):
     @abstractmethod
     def decode(self, latent: Tensor, *, condition: Batch | None = None) -> Batch:
         """The items at these latents; the same latents give the same items."""
+
+
+class HasStyles(ABC):
+    """Its latents (n, levels, D) are rows of styles, from coarse to fine, around a centre: rows of one may be put
+    beside rows of another (style mixing), and all may be drawn closer to the centre (`Sampling.truncation`).
+
+    levels: how many rows; coarse: how many of the first shape an item as a whole; middle: of those after them, parts.
+    """
+
+    levels: int
+    coarse: int
+    middle: int
 
 
 class CanEncode(ABC):

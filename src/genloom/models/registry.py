@@ -17,6 +17,7 @@ BUILT_IN = {
     "vq-vae": "genloom.models.autoencoding.vq_vae:VQVAE",
     "gan-mlp": "genloom.models.adversarial.gan_mlp:MLPGAN",
     "r3gan": "genloom.models.adversarial.r3gan:R3GAN",
+    "stylegan": "genloom.models.adversarial.stylegan:StyleGAN",
     "flow": "genloom.models.diffusion.flow:Flow",
     "palette": "genloom.models.diffusion.palette:Palette",
     "latent-flow": "genloom.models.diffusion.latent_flow:LatentFlow",

@@ -34,6 +34,19 @@ def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Ten
     return (length - 1).square().mean()
 
 
+def path_lengths(images: Tensor, latents: Tensor, noise: Tensor) -> Tensor:
+    """|J^T y| of each item, (B,), differentiable: how far pictures move per step of the latents, in the direction y of
+    the pictures (StyleGAN2: Karras et al. 2020, section 3.2, before eq. 4).
+
+    noise: standard normal, of the images' shape, here divided by the root of the pixels. latents: (B, D), or (B, L, D)
+    where L rows of one latent steer a picture: squares are summed over D and averaged over L.
+    """
+    y = noise / (images.shape[2] * images.shape[3]) ** 0.5
+    (gradient,) = torch.autograd.grad((images * y).sum(), latents, create_graph=True)
+    squares = gradient.float().square().sum(-1)
+    return (squares if squares.ndim == 1 else squares.mean(1)).add(1e-12).sqrt()
+
+
 def fading(start: float, progress: float, until: float = 1.0) -> float:
     """start at progress 0, falling evenly to 0 at progress `until`, 0 from there on."""
     return start * max(0.0, 1.0 - progress / until)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from genloom.errors import BadData, BadValue
 from genloom.verbs.evaluate import OWN, data_of, images_in
+from genloom.verbs.guiding import check_truncation
 from genloom.verbs.results import Table, cell
 from genloom.verbs.sample import AnyRun, open_run
 
@@ -43,6 +44,8 @@ def runs_apart(
     from genloom.metrics.pictured import pictured_set, seen
 
     both = [open_run(run, runs, raw) for run in (first, second)]
+    for loaded in both:
+        check_truncation(loaded, options)
     sets = [data_of(loaded) for loaded in both]
     if sets[0].digest != sets[1].digest:
         raise BadData(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from genloom.errors import BadData, BadValue, Storage
 from genloom.verbs.evaluation_page import page_of, write_page
+from genloom.verbs.guiding import check_truncation
 from genloom.verbs.places import check_count
 from genloom.verbs.results import Table, aligned, cell, finite, html_table
 from genloom.verbs.sample import AnyRun, open_run, own_tokenizer, sampling
@@ -114,6 +115,7 @@ def evaluate(
     top_k: int | None = None,
     top_p: float | None = None,
     prior: str | None = None,
+    truncation: float | None = None,
     runs: str | Path = "runs",
     samples: Tensor | None = None,
     repeats: int = 1,
@@ -150,6 +152,7 @@ def evaluate(
         "top_k": top_k,
         "top_p": top_p,
         "prior": prior,
+        "truncation": truncation,
     }
     n = None if n is None else check_count(n)
     given = {k: v for k, v in choices.items() if v is not None}
@@ -192,6 +195,7 @@ def _of_run(
 
     options = sampling(**choices)
     loaded = open_run(run, runs, raw)
+    check_truncation(loaded, options)
     dataset = data_of(loaded)
     modality = item_field(loaded.spec)[1]
     text = modality == "text"

@@ -1,4 +1,5 @@
-"""What guidance leads towards and away from: flags of `genloom sample` that only the run's model makes sense of."""
+"""What guidance leads towards and away from, what truncation draws together: flags of `genloom sample` that only the
+run's model makes sense of."""
 
 from __future__ import annotations
 
@@ -50,6 +51,22 @@ def guided(
     if between is not None and not told:
         raise BadValue(f"--interval: the model of {who} is not guided; leave it out, or give --partner RUN")
     return options
+
+
+def check_truncation(loaded: Loaded, options: Sampling) -> None:
+    """Raises BadValue where --truncation is asked of a model that has no centre to draw towards."""
+    from genloom.core import HasStyles
+
+    psi = options.truncation
+    if psi is None:
+        return
+    if not 0 <= psi <= 1.5:
+        raise BadValue(f"--truncation: expected psi from 0 (the centre alone) over 1 (none) to 1.5, got {psi:g}")
+    if not isinstance(loaded.model, HasStyles):
+        raise BadValue(
+            f"--truncation {psi:g}: the model of {loaded.run.path} has no styles to draw towards their centre; leave "
+            "it out (recipe stylegan has)"
+        )
 
 
 def _worse(loaded: Loaded, options: Sampling, partner: Any, runs: Any) -> object:

@@ -15,6 +15,7 @@ from genloom.verbs.photo import read_photo
 from genloom.verbs.places import check_count, check_out
 from genloom.verbs.results import Picture
 from genloom.verbs.sample import AnyRun, class_indices, open_run, picture
+from genloom.verbs.styles import mixed, rows_of
 from genloom.verbs.walks import class_turns, corners_of, decoded, latent_shape, loops, map_of, walks
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def interpolate(
     out: str | Path | None = None,
     *,
     between: Sequence[str | Path] | None = None,
+    mix: str | None = None,
     label: str | int | None = None,
     animate: bool = False,
     runs: str | Path = "runs",
@@ -64,11 +66,12 @@ def interpolate(
     """n (8) walks, one a row, of `points` (10) items between two samples each, along great circles of the latent space.
 
     Where the data has classes, a walk keeps one class; rows take turns through them, or through those of `label`. map:
-    instead, `points` x `points` (20) items spread evenly over the whole of a two-dimensional latent space. between: two
-    pictures of the model's size; one walk leads from what the model makes of one to what it makes of the other.
-    animate: walks beside each other that move and end where they began, as a .gif or .mp4. out: a .png, .npy, .gif or
-    .mp4; None writes into RUN/samples/. Raises BadValue where the model has no latent space, cannot encode pictures, or
-    for a map not one of two dimensions.
+    instead, `points` x `points` (20) items spread evenly over the whole of a two-dimensional latent space. mix:
+    instead, n (6) by n samples, each with the "coarse", "middle" or "fine" styles of its column's and all others of
+    its row's. between: two pictures of the model's size; one walk leads from what the model makes of one to what it
+    makes of the other. animate: walks beside each other that move and end where they began, as a .gif or .mp4. out: a
+    .png, .npy, .gif or .mp4; None writes into RUN/samples/. Raises BadValue where the model has no latent space or no
+    styles, cannot encode pictures, or for a map not one of two dimensions.
     """
     from genloom.core import CanDecode
 
@@ -80,6 +83,8 @@ def interpolate(
     if map and (animate or between is not None):
         other = "--animate" if animate else "--between"
         raise BadValue(f"--map is one still picture of the whole space: leave {other} out, and name a .png")
+    if mix is not None and (map or animate or between is not None or points is not None or label is not None):
+        raise BadValue("--mix is one still table of samples: of -n, --seed, --raw and --out alone")
     if between is not None and len(between) != 2:
         raise BadValue(f"--between: expected two pictures, got {len(between)}")
     if between is not None and n is not None:
@@ -89,17 +94,24 @@ def interpolate(
     model = loaded.model
     if not isinstance(model, CanDecode):
         raise BadValue(f"{loaded.run.path}: its model has no latent space to walk through (try `genloom sample`)")
+    if mix is not None:
+        rows_of(loaded, mix)
     if animate:
         check_kind(loaded.spec[name].modality, loaded.run.path)
-    n = 1 if between is not None else n or 8
+    n = 1 if between is not None else n or (8 if mix is None else 6)
     points = points or (20 if map else MOMENTS if animate else 10)
     ending = ".gif" if animate else ".png"
     kind = f"map-{points}" if map else f"interpolate-n{n}-seed{seed}"
     if between is not None:
         kind = f"between-{'-'.join(Path(p).stem for p in between)}"
+    if mix is not None:
+        kind = f"mix-{mix}-n{n}-seed{seed}"
     place = out or loaded.run.samples / f"{kind}{'-raw' * raw}{ending}"
     place = check_moving(place) if animate else check_out(place, "image", folder=False)
     data: dict[str, Any] = {"run": str(loaded.run.path), "points": points, "raw": raw}
+    if mix is not None:
+        data = {"run": str(loaded.run.path), "mix": mix, "n": n, "seed": seed, "raw": raw}
+        return picture(mixed(loaded, name, n, mix, seed), loaded.spec[name], place, data, columns=n + 1)
     if map:
         shape = latent_shape(loaded)
         if shape != (2,):

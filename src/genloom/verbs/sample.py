@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from genloom.errors import BadValue, unknown
 from genloom.modalities.registry import modality
-from genloom.verbs.guiding import avoided_class, guided
+from genloom.verbs.guiding import avoided_class, check_truncation, guided
 from genloom.verbs.places import check_count, check_out
 from genloom.verbs.prompts import ALONE, EACH, SEPARATOR, caption_field, gathered, ids_of, sheet
 from genloom.verbs.results import Picture, Texts
@@ -187,6 +187,7 @@ def sample(
     top_p: float | None = None,
     length: int | None = None,
     prior: str | None = None,
+    truncation: float | None = None,
     decode: str | None = None,
     stop: str | Sequence[str] | None = None,
     logprobs: int | None = None,
@@ -223,9 +224,11 @@ def sample(
         top_p=top_p,
         length=length,
         prior=prior,
+        truncation=truncation,
     )
     made = writing.wishes(decode, stop, logprobs, draft, decoding)
     loaded = open_run(run, runs, raw)
+    check_truncation(loaded, options)
     name, kind = preview.item_field(loaded.spec)
     shown, written = loaded.spec[name], modality(kind).written
     if made.given() and not written:
