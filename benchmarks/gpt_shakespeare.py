@@ -28,7 +28,7 @@ import torch
 import genloom
 from genloom.core import Sampling
 from genloom.data import load as load_data
-from genloom.data.dataset import TextSplit
+from genloom.data.parts import TextSplit
 from genloom.engine.load import load
 from genloom.engine.precision import processor
 from genloom.modalities.text import to_texts

@@ -14,8 +14,8 @@ import torch
 from PIL import Image
 
 from genloom.data import DataOptions, Dataset, load
-from genloom.data.dataset import ImageSplit
 from genloom.data.folder import decode
+from genloom.data.parts import ImageSplit
 from genloom.errors import BadData, GenloomError, NotFound
 
 

@@ -16,9 +16,9 @@ from fetching import sha
 from PIL import Image
 
 from genloom.data import DataOptions, Dataset, load
-from genloom.data.dataset import ImageSplit, TextSplit
 from genloom.data.fetch.entry import Archive, Entry, File, Folder, Package
 from genloom.data.fetch.manifest import contents_hash
+from genloom.data.parts import ImageSplit, TextSplit
 from genloom.data.sets import emoji, images, molecules, registry, text
 from genloom.errors import NotFound
 

@@ -11,7 +11,7 @@ import torch
 
 from genloom.core import Step
 from genloom.data import DataOptions, Dataset, augment, describe, load
-from genloom.data.dataset import ImageSplit
+from genloom.data.parts import ImageSplit
 from genloom.data.sets.stdlib import stdlib_files
 from genloom.errors import BadData, BadValue, NotFound
 from genloom.modalities.image import to_float

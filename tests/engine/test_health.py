@@ -15,7 +15,8 @@ from shop import Shop
 from torch import Tensor, nn
 
 from genloom.core import Batch, Loss, Model, Optimizer, Phase, Player, Step
-from genloom.data.dataset import Dataset, ImageSplit
+from genloom.data.dataset import Dataset
+from genloom.data.parts import ImageSplit
 from genloom.engine import checkpoint, health, probes
 from genloom.engine.ema import PowerEMA
 from genloom.engine.game import Game

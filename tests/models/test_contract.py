@@ -22,6 +22,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "autoencoder": {"latent": 4, "width": 8},
     "gan": {"latent": 8, "width": 8, "features": 16, "embedding": 4},
     "gan-mlp": {"latent": 8, "generator_widths": (64,), "discriminator_widths": (32,)},
+    "pix2pix": {"width": 8, "judge_width": 8},
     "r3gan": {"width": 8, "latent": 8, "embedding": 4},
     "stylegan": {"width": 8, "latent": 8, "style": 8, "depth": 2, "p": 0.2},
     "kl-autoencoder": {"width": 8, "copy": CopyOptions(judge_width=8, adversarial_start=0.0)},
@@ -59,6 +60,7 @@ CONFIGURED = [
     ("gan", {**SMALL["gan"], "network": "mlp", "hidden": (32,), "conditional": False, "packing": 2}),
     ("stylegan", {**SMALL["stylegan"], "conditional": True, "embedding": 4, "augment": "off", "path": 0.0}),
     ("vae", {**SMALL["vae"], "latent": 2}),
+    ("pix2pix", {**SMALL["pix2pix"], "adversarial": 0.0, "noisy": 0}),
 ]
 
 

@@ -247,13 +247,19 @@ VERBS = (
     ),
     Verb(
         "translate",
-        "fill holes, enlarge, colour, clean or redraw pictures, continue sounds and clips, translate texts",
+        "fill holes, enlarge, colour or redraw pictures, turn one kind into another, continue sounds, translate texts",
         (RUN, Argument("PHOTO", "a picture, sound or clip; without one, held-out items are scored", required=False)),
         (
             Flag("--text", "text", "a text to be translated or answered by a model of texts, as by seq2seq"),
-            Flag("--task", "text", "inpaint, outpaint, super-resolution, colour, denoise, sdedit or continue"),
+            Flag("--task", "text", "inpaint, outpaint, super-resolution, colour, denoise, sdedit, continue or A-to-B"),
             Flag("--mask", "text", "a picture, white where nothing is known", "a rectangle", metavar="PATH"),
-            Flag("--n", "int", "answers to a photo, or how many held-out items", "4, or 16", short="-n"),
+            Flag(
+                "--n",
+                "int",
+                "answers to a photo, or how many held-out items",
+                "4, or 16; of A-to-B 1, or all",
+                short="-n",
+            ),
             Flag("--factor", "int", "of super-resolution: how much larger each side becomes", "4"),
             Flag("--sigma", "float", "of denoise: the noise, in levels of 255", "25"),
             Flag("--strength", "float", "of sdedit: how far back to noise, up to 1", "0.5"),

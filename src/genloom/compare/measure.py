@@ -103,17 +103,19 @@ def _figure(loaded: Loaded, dataset: Dataset, plan: Plan, last: bool) -> float:
     from genloom.metrics.drawing import NotFinite, draw
     from genloom.metrics.figures import frechet_alone
     from genloom.metrics.likelihood import likelihood
+    from genloom.metrics.pairs import to_be_made
     from genloom.metrics.pictured import pictured_set
     from genloom.metrics.store import extractor_for
 
     name, modality = item_field(dataset.spec)
     generator = torch.Generator(loaded.device).manual_seed(plan.evaluation_seed)
     if plan.key == "fd":
-        shown = pictured_set(dataset)
+        shown = pictured_set(dataset.only(name))
         net = extractor_for(shown, device=loaded.device)
         try:
             with loaded.drawing():
-                images = draw(loaded.model, name, plan.curve_n, generator, field=dataset.spec[name])
+                told = to_be_made(loaded.model, dataset.spec, dataset.test, name, plan.curve_n)
+                images = draw(loaded.model, name, plan.curve_n, generator, field=dataset.spec[name], told=told)
         except NotFinite:
             if last:
                 raise

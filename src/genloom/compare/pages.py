@@ -123,13 +123,13 @@ def _real(dataset: Any, seed: int) -> list[Item]:
 def _drawn(loaded: Any, word: str, seed: int) -> list[Item]:
     from genloom.core import CanSample
     from genloom.engine.preview import item_field
-    from genloom.verbs.sample import draw, sampling
+    from genloom.verbs.sample import draw, sampling, several
 
     if not isinstance(loaded.model, CanSample):
         return []
     name, kind = item_field(loaded.spec)
     if not modality(kind).written:
-        items = draw(loaded, PICTURES, seed=seed, options=sampling())
+        items = draw(loaded, PICTURES, seed=seed, options=sampling())[:: max(1, several(loaded.spec))]
         return [Item(word, png) for png in _pngs(items, loaded.spec[name])]
     items = draw(loaded, PASSAGES, seed=seed, options=sampling(length=LENGTH))
     return [Item(word, loaded.tokenizer.decode(row.tolist())[:LENGTH]) for row in items]

@@ -23,11 +23,15 @@ from genloom.core.spec import (
     DataSpec,
     Field,
     batch_size,
+    pictures,
     spec_from_json,
     spec_to_json,
     the_class,
+    the_domains,
     the_item,
+    the_pair,
     the_prompt,
+    translations,
 )
 
 __all__ = [
@@ -58,9 +62,13 @@ __all__ = [
     "config_from_json",
     "config_to_json",
     "derive_seed",
+    "pictures",
     "spec_from_json",
     "spec_to_json",
     "the_class",
+    "the_domains",
     "the_item",
+    "the_pair",
     "the_prompt",
+    "translations",
 ]

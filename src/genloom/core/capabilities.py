@@ -106,7 +106,8 @@ class CanSample(ABC):
 
 
 class CanTranslate(ABC):
-    """Turns given pictures into others: fills holes, sharpens, colours, denoises, for the tasks it was trained for.
+    """Turns given pictures into others: fills holes, sharpens, colours, denoises, or brings them into another
+    domain, for the tasks it was trained for.
 
     `one_answer`: whether it always gives the same answer, so that nobody asks for several.
     """
@@ -116,18 +117,20 @@ class CanTranslate(ABC):
     @property
     @abstractmethod
     def tasks(self) -> tuple[str, ...]:
-        """What it was trained for, of `genloom.samplers.restore.TASKS`."""
+        """What it was trained for, of `genloom.samplers.restore.TASKS` or of `translations` of the data's fields."""
 
     @abstractmethod
     def translate(
         self,
         given: Tensor,
         *,
+        task: str,
         condition: Batch | None = None,
         options: Sampling = Sampling(),
         generator: torch.Generator,
     ) -> Batch:
-        """One item for each of `given` (B, C', H', W') in the scale [-1, 1], NaN where nothing is known."""
+        """One item for each of `given` (B, C', H', W') in the scale [-1, 1], NaN where nothing is known; under the name
+        of the field that the task makes, in its range."""
 
 
 class CanDecode(ABC):

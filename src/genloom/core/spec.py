@@ -113,6 +113,54 @@ def the_prompt(spec: DataSpec, who: str) -> tuple[str, Field]:
     return found[0]
 
 
+def translations(spec: DataSpec) -> dict[str, tuple[str, str]]:
+    """Which pictures can be turned into which: task -> (given, made), fields of images, called "black-to-color".
+
+    From a condition to the item it is paired with, and between the items of different domains, both ways.
+    """
+    images = pictures(spec).items()
+    pairs = [
+        (a, b)
+        for b, made in images
+        for a, given in images
+        if made.role == "item" and (given.role == "condition" or given.domain != made.domain)
+    ]
+    return {f"{a}-to-{b}": (a, b) for a, b in sorted(pairs)}
+
+
+def the_pair(spec: DataSpec, who: str) -> tuple[str, str]:
+    """The names of the picture that `who` is given and of the one it makes. Raises BadData where there is no pair."""
+    found = [(a, b) for a, b in translations(spec).values() if spec[a].role == "condition" and _is_image(spec[b])]
+    if len(found) != 1:
+        cure = "--data.pairing paired" if len(pictures(spec)) > 1 else "a second form of them, as by --data.pair edges"
+        raise BadData(f"{who} learns from pairs of pictures, {_held(spec)}: choose {cure}")
+    return found[0]
+
+
+def the_domains(spec: DataSpec, who: str) -> tuple[str, str]:
+    """The names of the two collections of pictures that `who` learns from. Raises BadData where there are not two."""
+    found = [k for k in pictures(spec) if spec[k].role == "item"]
+    if len(found) != 2:
+        one = "two sub-folders, or a second form of them by --data.pair edges, with --data.pairing unpaired or hidden"
+        cure = "--data.pairing hidden" if len(pictures(spec)) > 1 else one
+        raise BadData(f"{who} learns from two collections of pictures, {_held(spec)}: choose {cure}")
+    return found[0], found[1]
+
+
+def pictures(spec: DataSpec) -> dict[str, Field]:
+    """The fields that are images, by name."""
+    return {name: field for name, field in spec.items() if _is_image(field)}
+
+
+def _is_image(field: Field) -> bool:
+    return field.modality == "image"
+
+
+def _held(spec: DataSpec) -> str:
+    held = ", ".join(f"{f.modality} {k!r}" for k, f in spec.items() if f.role == "item" or _is_image(f))
+    return f"and this data set holds {held or 'nothing'}"
+
+
 def spec_to_json(spec: DataSpec) -> dict[str, Any]:
     """A JSON-ready form of a specification; `spec_from_json` reads it back."""
     return {name: asdict(field) for name, field in spec.items()}

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 from genloom.data.options import DataOptions
 
 if TYPE_CHECKING:
-    from genloom.data.dataset import Card, Dataset, Split, augment
+    from genloom.data.dataset import Card, Dataset, augment
     from genloom.data.loading import catalogue, describe, load
+    from genloom.data.parts import Split
 
 __all__ = ["Card", "DataOptions", "Dataset", "Split", "augment", "catalogue", "describe", "load"]
 
-_FROM = {"Card": "dataset", "Dataset": "dataset", "Split": "dataset", "augment": "dataset"}
+_FROM = {"Card": "dataset", "Dataset": "dataset", "Split": "parts", "augment": "dataset"}
 
 
 def __getattr__(name: str) -> Any:

@@ -23,8 +23,9 @@ from torch import Tensor
 
 from genloom.core import Batch, DataSpec, Field
 from genloom.data.card import read_card
-from genloom.data.dataset import Card, Dataset, Split, digest_of, narrow
+from genloom.data.dataset import Card, Dataset, digest_of, narrow
 from genloom.data.options import DataOptions
+from genloom.data.parts import Split
 from genloom.data.splits import KEY_BYTES, by_content
 from genloom.data.texts import Texts, learn
 from genloom.errors import BadData, BadValue

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -20,11 +19,13 @@ from torch import Tensor
 from genloom.core import Batch, DataSpec, Field, Step
 from genloom.data.captions import NAME as CAPTION
 from genloom.data.captions import drop_parts, encode, hold_out, told_captions
+from genloom.data.forms import Forms, Pictures, arranged
 from genloom.data.left_out import leave_out
 from genloom.data.options import DataOptions
+from genloom.data.parts import ImageSplit, Independent, Split, alone
+from genloom.data.splits import Rows, shuffled
+from genloom.errors import BadData
 from genloom.modalities.text import Tokenizer
-
-_SCALE, _ONE = np.float32(2 / 255), np.float32(1)
 
 
 @dataclass(frozen=True)
@@ -41,148 +42,6 @@ class Card:
     consent: str = ""
     collected: str = ""
     contact: str = ""
-
-
-class Split(ABC):
-    """One part of a data set. len(split): valid indices; items: distinct items in one epoch.
-
-    For images the two are the same. An item of text is a window of L tokens that may start at any of the
-    len(split) offsets; `items` counts those that do not overlap.
-    """
-
-    spec: DataSpec
-
-    @abstractmethod
-    def __len__(self) -> int: ...
-
-    @property
-    @abstractmethod
-    def items(self) -> int:
-        """Distinct items in one epoch."""
-
-    @abstractmethod
-    def raw(self, index: Tensor) -> Batch:
-        """The stored items at index (B,) int64: images uint8 (B, C, H, W), texts int64 (B, L), labels int64 (B,)."""
-
-    @abstractmethod
-    def batch(self, index: Tensor) -> Batch:
-        """The same items in the model's range: images float32 (B, C, H, W) in [-1, 1]. Fresh memory each time."""
-
-    @abstractmethod
-    def fingerprint(self) -> bytes:
-        """A hash of the content."""
-
-
-class ImageSplit(Split):
-    """Rows of a uint8 tensor (N, C, H, W) that several splits share; it may lie in a memory-mapped file.
-
-    columns: further condition fields by name, each (N, ...): whole numbers are ids, floats stay as they are.
-    Batches are gathered by numpy: a training step's few dozen rows are copied before threads would have started. In
-    memory an item takes 4 bytes for its row, and as many as its class needs.
-    """
-
-    def __init__(
-        self,
-        spec: DataSpec,
-        images: Tensor,
-        rows: Tensor,
-        labels: Tensor | None,
-        columns: Mapping[str, Tensor] = MappingProxyType({}),
-    ) -> None:
-        self.spec = spec
-        self._columns = {name: column.numpy() for name, column in columns.items()}
-        n, c, h, w = images.shape
-        stored = images if images.is_contiguous() else images.permute(0, 2, 3, 1)
-        self._shape, self._stored_HWC = (c, h, w), not images.is_contiguous()
-        self._flat = stored.reshape(n, -1).numpy()
-        self._rows = rows.numpy().astype(np.int32 if n < 1 << 31 else np.int64, copy=False)
-        self._labels = None if labels is None else _narrowed(labels.numpy())[self._rows]
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    @property
-    def items(self) -> int:
-        return len(self._rows)
-
-    @property
-    def numbers(self) -> np.ndarray:
-        """Which of the stored items each is, (len,)."""
-        return self._rows
-
-    def _gather(self, index: Tensor) -> tuple[np.ndarray, Batch]:
-        at = index.numpy()
-        batch = {} if self._labels is None else {"label": torch.from_numpy(self._labels[at].astype(np.int64))}
-        for name, column in self._columns.items():
-            values = column[self._rows[at]]
-            batch[name] = torch.from_numpy(values if values.dtype.kind == "f" else values.astype(np.int64))
-        return self._flat[self._rows[at]], batch
-
-    def _images(self, flat: np.ndarray) -> Tensor:
-        """(B, bytes or floats of an image in stored order) -> (B, C, H, W)."""
-        c, h, w = self._shape
-        x = torch.from_numpy(flat)
-        return x.view(-1, h, w, c).permute(0, 3, 1, 2) if self._stored_HWC else x.view(-1, c, h, w)
-
-    def raw(self, index: Tensor) -> Batch:
-        flat, batch = self._gather(index)
-        return {"image": self._images(flat), **batch}
-
-    def batch(self, index: Tensor) -> Batch:
-        flat, batch = self._gather(index)
-        floats = flat.astype(np.float32)  # the arithmetic of `to_float`, bit for bit
-        floats *= _SCALE
-        floats -= _ONE
-        return {"image": self._images(floats), **batch}
-
-    @property
-    def labels(self) -> Tensor | None:
-        """The class of every item, int64 (len,), or None."""
-        return None if self._labels is None else torch.from_numpy(self._labels.astype(np.int64))
-
-    def fingerprint(self) -> bytes:
-        digest = hashlib.sha256(repr(self._shape).encode())
-        for column in (self._rows, self._labels) if self._labels is not None else (self._rows,):
-            for start in range(0, len(column), _BLOCK):
-                digest.update(column[start : start + _BLOCK].astype(np.int64).data)
-        for name, values in sorted(self._columns.items()):
-            digest.update(name.encode())
-            digest.update(np.ascontiguousarray(values[self._rows]).data)
-        return digest.digest()
-
-
-def _narrowed(labels: np.ndarray) -> np.ndarray:
-    """Class numbers in the smallest type that holds them."""
-    return labels.astype(np.min_scalar_type(int(labels.max(initial=0))), copy=False)
-
-
-class TextSplit(Split):
-    """Windows of L = spec["text"].shape[0] tokens over a row of ids (T,) of the smallest integer type that fits.
-
-    known: the sha256 of the ids, where somebody has it already.
-    """
-
-    def __init__(self, spec: DataSpec, ids: Tensor, known: bytes | None = None) -> None:
-        self.spec, self.ids, self._known = spec, ids, known
-        self.length = spec["text"].shape[0]
-        # A view of all windows: a batch is gathered without building a matrix of indices.
-        self._windows = np.lib.stride_tricks.sliding_window_view(ids.numpy(), self.length)
-
-    def __len__(self) -> int:
-        return len(self._windows)
-
-    @property
-    def items(self) -> int:
-        return len(self.ids) // self.length
-
-    def raw(self, index: Tensor) -> Batch:
-        return {"text": torch.from_numpy(self._windows[index.numpy()].astype(np.int64))}
-
-    def batch(self, index: Tensor) -> Batch:
-        return self.raw(index)
-
-    def fingerprint(self) -> bytes:
-        return self._known or hashlib.sha256(np.ascontiguousarray(self.ids.numpy()).data).digest()
 
 
 def narrow(ids: Tensor, size: int) -> Tensor:
@@ -209,6 +68,20 @@ class Dataset:
     digest: str
     notes: tuple[str, ...] = field(default=())
 
+    @property
+    def items(self) -> tuple[str, ...]:
+        """The names of the item fields: two where a model learns between two collections."""
+        return tuple(name for name, f in self.spec.items() if f.role == "item")
+
+    def only(self, name: str) -> Dataset:
+        """The collection of one item field as a data set of its own; this one where there is no other."""
+        if self.items == (name,):
+            return self
+        train, validation, test = (part.only(name) for part in (self.train, self.validation, self.test))
+        digest = hashlib.sha256(f"{self.digest}/{name}".encode()).hexdigest()
+        return replace(self, name=f"{self.name}-{name}", spec=alone(self.spec, name), train=train,
+                       validation=validation, test=test, digest=digest)  # fmt: skip
+
 
 # What decides how items look or which are drawn; where they come from (`source`) and `strict` do not. `split` and
 # `fold` are in the digest by what they do: the rows of each split are part of it.
@@ -216,7 +89,7 @@ _SHAPING = ("size", "resize", "channels", "labels", "flip", "context", "limit", 
 
 
 # The same of options that came later: they count where they are not what they were when there was no such choice.
-_SHAPING_SINCE = ("direction", "target", "seconds", "rate", "audio", "frames")
+_SHAPING_SINCE = ("direction", "target", "seconds", "rate", "audio", "frames", "pair", "pairing")
 
 
 def digest_of(options: DataOptions, content: bytes, splits: tuple[Split, ...], tokenizer: Tokenizer | None) -> str:
@@ -243,17 +116,26 @@ def image_dataset(
     notes: list[str],
     content: bytes | None = None,
     captions: Sequence[str] | None = None,
+    forms: Forms = MappingProxyType({}),
+    own: str = "image",
 ) -> Dataset:
     """The data set over `images` uint8 (N, C, H, W) with rows for train, validation and test.
 
     content: a hash of the pixels, where somebody has it already; captions: of every image, "" where it has none; None
-    takes the names of the classes, where there are any. Raises BadData where options ask for captions in vain.
+    takes the names of the classes, where there are any; forms: further pictures of the same items, beside which these
+    are called `own`. Raises BadData where options ask for captions in vain.
     """
-    spec: dict[str, Field] = {"image": Field("image", tuple(images.shape[1:]))}
+    pictures = arranged(name, options, images, forms, own, notes)
+    *given, item = pictures
+    apart = bool(given) and options.pairing != "paired"
+    spec = {k: Field("image", p.shape, role="item" if apart or k == item else "condition", domain=k if apart else "")
+            for k, p in pictures.items()}  # fmt: skip
+    about = item if apart else ""
     rows = leave_out(rows, labels, classes, options, notes)
     told = told_captions(name, options, captions, labels, classes, notes)
     if labels is not None and options.labels:
-        spec["label"] = Field("class", (), range=(0, len(classes) - 1), classes=classes, role="condition")
+        span = (0, len(classes) - 1)
+        spec["label"] = Field("class", (), range=span, classes=classes, role="condition", domain=about)
     else:
         labels = None
     train, validation, test = rows if told is None else hold_out(rows, told, options, notes)
@@ -266,9 +148,16 @@ def image_dataset(
     found = None if told is None else encode(told, train, notes)
     columns = {}
     if found is not None:
-        spec[CAPTION], columns[CAPTION] = found.field, narrow(found.ids, found.tokenizer.size)
+        spec[CAPTION] = replace(found.field, domain=about)
+        columns[CAPTION] = narrow(found.ids, found.tokenizer.size)
     tokenizer = None if found is None else found.tokenizer
-    splits = tuple(ImageSplit(spec, images, r, labels, columns) for r in (train, validation, test))
+
+    def split(r: Tensor) -> ImageSplit:
+        return ImageSplit(spec, pictures, r, labels, columns)
+
+    splits: tuple[Split, ...] = tuple(map(split, (train, validation, test)))
+    if apart:
+        splits = _apart(spec, split, (train, validation, test), options, notes)
     return Dataset(
         name=name,
         options=options,
@@ -281,6 +170,46 @@ def image_dataset(
         digest=digest_of(options, content or hash_images(images), splits, tokenizer),
         notes=tuple(notes),
     )
+
+
+def _apart(
+    spec: DataSpec, split: Callable[[Tensor], ImageSplit], rows: Rows, options: DataOptions, notes: list[str]
+) -> tuple[Split, ...]:
+    """Splits in which training sees one form of one half of the items and the other form of the other half."""
+    known = options.pairing == "hidden"
+
+    def halved(r: Tensor, crossed: bool) -> Independent:
+        order = shuffled(len(r), "halves")
+        both = [r[torch.from_numpy(np.sort(half))] for half in (order[: len(r) // 2], order[len(r) // 2 :])]
+        names = [k for k, f in spec.items() if f.role == "item"]
+        return Independent(spec, {k: split(half).only(k) for k, half in zip(names, both, strict=True)}, crossed)
+
+    if min(map(len, rows)) < 2:
+        raise BadData("too few items for two collections of different ones: give more, or --data.pairing paired")
+    kept = "held-out items keep their pairs for scoring" if known else "and so do held-out ones"
+    notes.append(f"training sees each form of other items, half of them each; {kept}")
+    return halved(rows[0], True), *(split(r) if known else halved(r, False) for r in rows[1:])
+
+
+def unpaired_dataset(
+    name: str,
+    options: DataOptions,
+    sides: Mapping[str, tuple[Pictures, Rows]],
+    card: Card,
+    notes: list[str],
+    content: bytes,
+) -> Dataset:
+    """The data set of collections that have nothing to do with each other, each with rows of its own."""
+    spec = {k: Field("image", pictures.shape, domain=k) for k, (pictures, _) in sides.items()}
+
+    def together(at: int) -> Independent:
+        limit = options.limit if at == 0 else None
+        parts = {k: ImageSplit(alone(spec, k), {k: p}, rows[at][:limit], None) for k, (p, rows) in sides.items()}
+        return Independent(spec, parts, crossed=at == 0)
+
+    train, validation, test = (together(at) for at in range(3))
+    digest = digest_of(options, content, (train, validation, test), None)
+    return Dataset(name, options, spec, train, validation, test, None, card, digest, tuple(notes))
 
 
 _BLOCK = 1 << 20

@@ -63,14 +63,14 @@ def load_folder(folder: Path, options: DataOptions, listing: Listing | None = No
     store = decoded(listing, options, notes)
     state = store.columns["state"]
     good = np.flatnonzero(state <= COLOUR)
-    _report(listing, np.flatnonzero(state > COLOUR), options, notes)
+    report_unread(listing, np.flatnonzero(state > COLOUR), options, notes)
     if len(good) < 2:
         raise BadData(f"{folder} holds one picture that can be read, and a model needs several: add more")
     _say_shape(store, good, options, notes)
     names = [listing.names[i] for i in good] if len(good) < len(listing) else listing.names
     splits, labels, classes = _arrange(names, notes)
     keys = store.columns["keys"].view(KEY)[:, 0][good]
-    rows = _ruled(folder, names, listing.fingerprint, options, notes) or _rows(keys, labels, splits, notes)
+    rows = ruled(folder, names, listing.fingerprint, options, notes) or split_rows(keys, labels, splits, notes)
     captions = _captions(folder, listing, good, options, notes)
     images = store.columns["images"]
     every = np.zeros(len(listing), labels.dtype)
@@ -83,7 +83,7 @@ def load_folder(folder: Path, options: DataOptions, listing: Listing | None = No
         torch.from_numpy(every) if len(classes) > 1 else None,
         classes,
         tuple(torch.from_numpy(good[part.numpy()]) for part in rows),  # type: ignore[arg-type]
-        _card(folder, len(good)),
+        folder_card(folder, len(good)),
         notes,
         content=hashlib.sha256(repr(images.shape[1:]).encode() + keys.tobytes()).digest(),
         captions=captions,
@@ -107,7 +107,7 @@ def _captions(
     return captions
 
 
-def _card(folder: Path, count: int) -> Card:
+def folder_card(folder: Path, count: int) -> Card:
     items = f"{count:,} images in a folder"
     card = read_card(folder)
     return (
@@ -117,7 +117,7 @@ def _card(folder: Path, count: int) -> Card:
     )
 
 
-def _report(listing: Listing, bad: np.ndarray, options: DataOptions, notes: list[str]) -> None:
+def report_unread(listing: Listing, bad: np.ndarray, options: DataOptions, notes: list[str]) -> None:
     """Names what could not be read; refuses where everything could not, or where options.strict."""
     if not len(bad):
         return
@@ -163,7 +163,7 @@ def _arrange(names: list[str], notes: list[str]) -> tuple[np.ndarray | None, np.
     return splits, np.fromiter((number[p[0]] for p in parts), np.int64, len(parts)), tuple(classes)
 
 
-def _rows(keys: np.ndarray, labels: np.ndarray, splits: np.ndarray | None, notes: list[str]) -> Rows:
+def split_rows(keys: np.ndarray, labels: np.ndarray, splits: np.ndarray | None, notes: list[str]) -> Rows:
     """Rows by the sub-folders where they name splits; what they do not name is cut from the training part."""
     if splits is None:
         return by_content(keys, labels, notes)
@@ -178,7 +178,7 @@ def _rows(keys: np.ndarray, labels: np.ndarray, splits: np.ndarray | None, notes
     return first, second, third
 
 
-def _ruled(folder: Path, names: list[str], files: str, options: DataOptions, notes: list[str]) -> Rows | None:
+def ruled(folder: Path, names: list[str], files: str, options: DataOptions, notes: list[str]) -> Rows | None:
     """Rows by a recorded rule, if there is one. They are kept in a store: a rule by content reads every file."""
     file = None if options.split is None else Path(options.split).expanduser()
     path = split_path(folder) if file is None else file

@@ -11,11 +11,12 @@ import torch
 from torch import Tensor
 
 from genloom.core import Batch, DataSpec, Field
-from genloom.data.dataset import Dataset, ImageSplit, Split
+from genloom.data.dataset import Dataset
 from genloom.data.folder import ENDINGS as PICTURES
 from genloom.data.folder import files_below
 from genloom.data.loading import load
 from genloom.data.options import DataOptions
+from genloom.data.parts import ImageSplit, Split
 from genloom.data.signals import SignalSplit
 from genloom.data.tables import ENDINGS as TABLES
 from genloom.data.tables import TableSplit, rows_as

@@ -11,14 +11,16 @@ from genloom.data.arrayfile import dimensions
 from genloom.data.arrays import load_array_file
 from genloom.data.clips import ENDINGS as CLIPS
 from genloom.data.clips import is_clips, load_clip_array, load_clips
-from genloom.data.dataset import Card, Dataset, ImageSplit
+from genloom.data.dataset import Card, Dataset
 from genloom.data.folder import ENDINGS as PICTURES
 from genloom.data.folder import load_folder
 from genloom.data.foreign import is_foreign, load_foreign
 from genloom.data.foreign_store import is_kept, load_kept
 from genloom.data.listing import Listing, of_files, scan
 from genloom.data.options import DataOptions
+from genloom.data.parts import ImageSplit
 from genloom.data.sets.registry import ENTRIES, cards, load_set
+from genloom.data.sides import load_sides, sides_of
 from genloom.data.signals import SignalSplit
 from genloom.data.sounds import ENDINGS as SOUNDS
 from genloom.data.sounds import load_sounds
@@ -41,6 +43,13 @@ def load(options: DataOptions) -> Dataset:
 
     A built-in name wins over a file of the same name; "./name" means the file.
     """
+    found = _found(options)
+    if options.pair is not None and sum(f.modality == "image" for f in found.spec.values()) < 2:
+        raise BadValue(f"--data.pair {options.pair}: {found.name} holds no pictures, of which there could be two forms")
+    return found
+
+
+def _found(options: DataOptions) -> Dataset:
     if options.limit is not None and options.limit < 1:
         raise BadValue(f"--data.limit is a number of training items, 1 or more, got {options.limit}")
     if options.source in ENTRIES:
@@ -74,7 +83,8 @@ def _load_path(path: Path, options: DataOptions) -> Dataset:
             raise BadData(f"{path} holds no pictures and no text files: {hint}")
         most = 2 * len(pictures) >= len(texts)  # pictures often come with a text file each, and a list of them
         if {"image": len(pictures) > 0, "text": not len(texts)}.get(options.read, most):
-            return load_folder(path, options, pictures)
+            sides = None if options.pair is None else sides_of(pictures, options)
+            return load_folder(path, options, pictures) if sides is None else load_sides(path, options, sides)
         return load_texts(path, texts, options)
     if ending in (".npy", ".npz"):
         moving = options.read == "video" or (options.read == "auto" and dimensions(path) == 5)
@@ -138,6 +148,8 @@ def describe(dataset: Dataset) -> dict[str, Any]:
     fields = {}
     for name, field in dataset.spec.items():
         said: dict[str, Any] = {"modality": field.modality, "role": field.role}
+        if field.domain:
+            said["domain"] = field.domain
         if field.shape:
             said["shape"] = list(field.shape)
         if field.vocabulary:

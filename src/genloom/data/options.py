@@ -42,6 +42,11 @@ class DataOptions:
     split: a split file (`genloom data split`) that says which items train, validate and test; None takes the data's
         own, if it has one.
     fold: which fold validates, from 1, where the split file makes folds.
+    pair: another form of every picture that a translator is given: edges, negative, grey or coarse, made from it; black
+        of openmoji; twitter or google of emoji; one of a folder's two sub-folders, whose files are named alike. "auto"
+        takes what the data have of themselves, or else edges.
+    pairing: "paired" gives both forms of an item together; "hidden" gives training two collections of different items
+        and keeps the pairs for scoring; "unpaired" knows of none: two sub-folders may hold whatever they hold.
     """
 
     source: str = "mnist"
@@ -70,3 +75,5 @@ class DataOptions:
     strict: bool = False
     split: str | None = None
     fold: int | None = None
+    pair: str | None = None
+    pairing: Literal["paired", "hidden", "unpaired"] = "paired"

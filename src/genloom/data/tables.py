@@ -21,9 +21,10 @@ from torch import Tensor
 
 from genloom.core import Batch, Column, DataSpec, Field
 from genloom.data.card import read_card
-from genloom.data.dataset import Card, Dataset, Split, digest_of
+from genloom.data.dataset import Card, Dataset, digest_of
 from genloom.data.left_out import leave_out
 from genloom.data.options import DataOptions
+from genloom.data.parts import Split
 from genloom.data.splits import by_content
 from genloom.data.splitting import rows_of, split_path
 from genloom.errors import BadData, unknown

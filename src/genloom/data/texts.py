@@ -22,9 +22,10 @@ from genloom.core import Field
 from genloom.data.cache import cache_dir
 from genloom.data.card import CARD, read_card
 from genloom.data.corpus import Corpus, Files, Texts, by_position, cut, look
-from genloom.data.dataset import Card, Dataset, TextSplit, digest_of, narrow
+from genloom.data.dataset import Card, Dataset, digest_of, narrow
 from genloom.data.listing import Listing
 from genloom.data.options import DataOptions
+from genloom.data.parts import TextSplit
 from genloom.data.splits import Rows, by_content
 from genloom.data.splitting import SPLIT, rows_of, split_path
 from genloom.data.store import Draft, Source, obtain

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import torch
 
-from genloom.core import Batch, CanSample, DataSpec, Model, Sampling, Step, batch_size, derive_seed
+from genloom.core import Batch, CanSample, DataSpec, Model, Sampling, Step, batch_size, derive_seed, translations
 from genloom.core.capabilities import Callback
 from genloom.data import Dataset, Split
 from genloom.engine.precision import Plan, arithmetic, arrange_batch
 from genloom.metrics.answers import answered, shown, told
+from genloom.metrics.pairs import source_of
 from genloom.metrics.sliced_wasserstein import sliced_wasserstein
 from genloom.modalities import modality, text
 
@@ -56,6 +57,31 @@ def sample(
     return {k: torch.cat([c[k] for c in chunks]) for k in chunks[0]}
 
 
+def given_pictures(model: Model, split: Split, n: int) -> dict[str, torch.Tensor] | None:
+    """The pictures of up to n of a split's items that samples are made of; None for a model that needs none."""
+    spec = split.spec
+    needed = {a for name, f in spec.items() if f.role == "item" if (a := source_of(model, spec, name)) is not None}
+    if not needed or not len(split):
+        return None
+    batch = split.batch(torch.arange(n) % len(split))
+    return {name: x for name, x in batch.items() if name in needed}
+
+
+def beside(*columns: torch.Tensor) -> torch.Tensor:
+    """Pictures (n, C, H, W) of several fields in turn, one of each; grey ones among colour ones get three channels."""
+    wide = max(x.shape[1] for x in columns)
+    return torch.stack([x.expand(-1, wide, -1, -1) for x in columns], 1).flatten(0, 1)
+
+
+def shown_columns(spec: DataSpec, drawn: Batch, given: Batch | None) -> list[torch.Tensor]:
+    """What a sheet of samples shows of each: what was given and what was made of it, or what was made together."""
+    items = [name for name, f in spec.items() if f.role == "item"]
+    if given is None:
+        return [drawn[name] for name in items]
+    pairs = [(a, b) for a, b in translations(spec).values() if a in given and b in drawn]
+    return [x for a, b in pairs for x in (given[a], drawn[b])]
+
+
 def draw_preview(
     model: Model, dataset: Dataset, seed: int, plan: Plan, device: torch.device, path: Path
 ) -> Path | None:
@@ -69,6 +95,17 @@ def draw_preview(
     name, kind = item_field(dataset.spec)[0], modality(item_field(dataset.spec)[1])
     generator = torch.Generator(device).manual_seed(derive_seed(seed, "preview"))
     with resting(model):
+        several = [f for f in dataset.spec.values() if f.role == "item"]
+        given = None if kind.written else given_pictures(model, dataset.validation, kind.preview // (2 * len(several)))
+        if given is not None or len(several) > 1:
+            count = kind.preview // len(several) if given is None else len(next(iter(given.values())))
+            here = None if given is None else {k: x.to(device) for k, x in given.items()}
+            with arithmetic(plan, device):
+                made = sample(model, count, generator, here)
+            columns = shown_columns(dataset.spec, made, given)
+            place = path.with_suffix(".png")
+            kind.codec.save(beside(*columns), dataset.spec[name], place, columns=8 // len(columns) * len(columns))
+            return place
         if not kind.written:
             with arithmetic(plan, device):
                 drawn = sample(model, kind.preview, generator)[name]
@@ -94,7 +131,7 @@ class Monitor:
     """The one number by which checkpoints of a run are compared; lower is better.
 
     validation: the first phase's loss on up to 1,024 held-out items with the same draws each time.
-    sliced-wasserstein: between 512 samples and 512 held-out items.
+    sliced-wasserstein: between 512 samples and 512 held-out items; the mean over collections where there are several.
     """
 
     def __init__(self, model: Model, dataset: Dataset, seed: int, batch: int, plan: Plan, device: torch.device) -> None:
@@ -128,9 +165,11 @@ class Monitor:
     def _distance(self, model: Model) -> float:
         if not isinstance(model, CanSample):
             return float("nan")
-        name, _ = item_field(self.dataset.spec)
         generator = torch.Generator(self.device).manual_seed(derive_seed(self.seed, "monitor samples"))
-        real = self.dataset.validation.batch(self.index)[name]
-        fake = sample(model, len(real), generator)[name]
-        directions = torch.Generator().manual_seed(derive_seed(self.seed, "directions"))
-        return sliced_wasserstein(fake, real, generator=directions)
+        real = self.dataset.validation.batch(self.index)
+        fake = sample(model, len(self.index), generator)
+        distances = []
+        for name in self.dataset.items:
+            directions = torch.Generator().manual_seed(derive_seed(self.seed, "directions"))
+            distances.append(sliced_wasserstein(fake[name], real[name], generator=directions))
+        return sum(distances) / len(distances)

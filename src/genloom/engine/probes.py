@@ -20,7 +20,7 @@ from genloom.data import Dataset, Split
 from genloom.engine.ema import PowerEMA
 from genloom.engine.optim import PlayerOptimizer
 from genloom.engine.precision import Plan, arrange_batch
-from genloom.engine.preview import item_field, resting, sample
+from genloom.engine.preview import given_pictures, item_field, resting, sample
 
 FINGERPRINT = 4096
 """Numbers of each tensor that stand for all of it when its movement is measured."""
@@ -184,6 +184,7 @@ class Variety:
 
     def __init__(self, dataset: Dataset, seed: int, n: int = 256) -> None:
         self.name, _ = item_field(dataset.spec)
+        self.held_out = dataset.validation
         pool = thumbnails(dataset.train.batch(spread(dataset.train, 2048))[self.name])
         half = pool[torch.randperm(len(pool), generator=torch.Generator().manual_seed(seed))]
         self.n = min(n, len(half) // 2)
@@ -205,7 +206,9 @@ class Variety:
         assert isinstance(model, CanSample)
         generator = torch.Generator(device).manual_seed(derive_seed(self.seed, "watch samples"))
         with resting(model), eager():
-            drawn = thumbnails(sample(model, min(n, self.n), generator)[self.name])
+            given = given_pictures(model, self.held_out, min(n, self.n))
+            told = None if given is None else {k: x.to(device) for k, x in given.items()}
+            drawn = thumbnails(sample(model, min(n, self.n), generator, told)[self.name])
         return self.compare(drawn)
 
     def compare(self, drawn: Tensor) -> dict[str, float]:

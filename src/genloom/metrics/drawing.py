@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from genloom.core import CanSample, Field, Model, Sampling
+from genloom.core import Batch, CanSample, Field, Model, Sampling
 from genloom.errors import BadData
 from genloom.metrics.likelihood import Decodes
 from genloom.metrics.pictured import as_pictures, seen
@@ -31,10 +31,12 @@ def draw(
     options: Sampling = Sampling(),
     batch: int = CHUNK,
     field: Field | None = None,
+    told: Batch | None = None,
 ) -> Tensor:
     """n samples as the bytes a person would get, (n, C, H, W) uint8 on the CPU, drawn in chunks. Raises NotFinite.
 
-    field: of sounds and clips, which become the pictures they are compared by."""
+    field: of sounds and clips, which become the pictures they are compared by; told: pictures that samples are made of,
+    n of each."""
     if not isinstance(model, CanSample):
         raise BadData(f"{type(model).__name__} cannot draw samples")
     training = model.training
@@ -42,8 +44,10 @@ def draw(
     try:
         sizes = [min(batch, n - start) for start in range(0, n, batch)]
         parts, bad = [], 0
-        for size in sizes:
-            made = model.sample(size, options=options, generator=generator)[key]
+        device = next((p.device for p in model.parameters()), torch.device("cpu"))
+        for i, size in enumerate(sizes):
+            some = None if told is None else {k: x[i * batch :][:size].to(device) for k, x in told.items()}
+            made = model.sample(size, condition=some, options=options, generator=generator)[key]
             bad += not_finite(made)
             parts.append(to_bytes(made).cpu() if field is None else as_pictures(made, field))
     finally:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from genloom import __version__
-from genloom.core import CanSample, Field, HasLikelihood, Model, Sampling
+from genloom.core import Batch, CanSample, Field, HasLikelihood, Model, Sampling
 from genloom.errors import BadData, BadValue
 from genloom.metrics.answers import MOST as ANSWERS
 from genloom.metrics.answers import Answered, answer_results, answered, told
@@ -26,6 +26,7 @@ from genloom.metrics.latents import latent_results
 from genloom.metrics.likelihood import Decodes, likelihood
 from genloom.metrics.lpips import load_lpips
 from genloom.metrics.originality import Originality, originality
+from genloom.metrics.pairs import pair_results, source_of, tasks_of, to_be_made
 from genloom.metrics.pairwise import pairwise_result
 from genloom.metrics.pictured import pictured_set, seen
 from genloom.metrics.recitation import Recitation, recitation
@@ -93,6 +94,7 @@ def evaluate(
     path_length: bool = False,
     keep: Callable[[Tensor | list[str]], None] | None = None,
     drawing: Callable[[], AbstractContextManager[None]] = nullcontext,
+    made_of: Batch | None = None,
 ) -> Evaluation:
     """Measures `model` against the held-out (test) items of `dataset`, always in fp32.
 
@@ -101,7 +103,8 @@ def evaluate(
     t-interval; likelihood_items: held-out items for the likelihood (None: all); samples: floats or bytes (n, C, H, W)
     already drawn, instead of drawing; copies: whether to look for copies of training items; of models of text 100
     texts are drawn for that; path_length: also the perceptual path length; keep: is given the measured samples;
-    drawing: the arithmetic in which samples are drawn. Raises
+    drawing: the arithmetic in which samples are drawn; made_of: pictures that samples are made of; None takes the
+    held-out ones of a model that needs some, each once. Raises
     BadValue for n < 2 and for a path length without a latent space, BadData where nothing can be measured and for
     samples that are not finite.
     """
@@ -115,11 +118,17 @@ def evaluate(
     rows: Tensor | None = None  # of tables, which have no pictures
     replies: Answered | None = None  # of models that answer prompts
     given: Tensor | list[str] | None = None if samples is None else checked_items(samples, item, notes)
+    if made_of is None and samples is None and (source := source_of(model, dataset.spec, key)) is not None:
+        n = min(n, len(dataset.test))
+        made_of = to_be_made(model, dataset.spec, dataset.test, key, n)
+        notes.append(f"samples are made of the {source} form of {n:,} held-out items")
     if samples is None and isinstance(model, CanSample):
         started = time.perf_counter()
         if seen(item):
             with drawing():
-                given = torch.cat([draw(model, key, n, generator, options, batch, item) for _ in range(repeats)])
+                given = torch.cat(
+                    [draw(model, key, n, generator, options, batch, item, made_of) for _ in range(repeats)]
+                )
         elif item.modality == "table":
             with drawing():
                 rows = draw_floats(model, key, n, generator, options, batch)
@@ -181,6 +190,12 @@ def evaluate(
         likely = [_signed(r, dataset, seed, item) for r in probable]
         results = likely + results if item.modality == "text" else results + likely
         seconds["likelihood"] = time.perf_counter() - started
+    if tasks_of(model, dataset.spec):
+        started = time.perf_counter()
+        with drawing():
+            alike = pair_results(model, dataset.spec, dataset.test, generator, options)
+        results += [_signed(r, dataset, seed, item) for r in alike]
+        seconds["pairs"] = time.perf_counter() - started
     about = latent_results(model, dataset, key, generator, seconds, path_length)
     results += [_signed(r, dataset, seed, item) for r in about]
     if not results:

@@ -16,6 +16,7 @@ BUILT_IN = {
     "kl-autoencoder": "genloom.models.autoencoding.kl_autoencoder:KLAutoencoder",
     "vq-vae": "genloom.models.autoencoding.vq_vae:VQVAE",
     "gan-mlp": "genloom.models.adversarial.gan_mlp:MLPGAN",
+    "pix2pix": "genloom.models.adversarial.pix2pix:Pix2Pix",
     "r3gan": "genloom.models.adversarial.r3gan:R3GAN",
     "stylegan": "genloom.models.adversarial.stylegan:StyleGAN",
     "flow": "genloom.models.diffusion.flow:Flow",

@@ -8,6 +8,7 @@ from genloom.data.options import DataOptions
 from genloom.engine.options import TrainOptions
 from genloom.models.adversarial import gan as classic
 from genloom.models.adversarial import gan_mlp as dense
+from genloom.models.adversarial import pix2pix as translating
 from genloom.models.adversarial import r3gan as modern
 from genloom.models.adversarial import stylegan as styled
 from genloom.recipes.ranges import Choice, Linear, Log, Whole
@@ -89,6 +90,28 @@ def gan_mlp_bn() -> Recipe:
         generator_widths=(128, 256, 512, 1024), discriminator_widths=(512, 256), generator_slope=0.2, batch_norm=True
     )
     return replace(base, config=config)
+
+
+@recipe(
+    "pix2pix",
+    "one picture turned into another, learnt from pairs: lines to colours, grey to colour; minutes on a CPU",
+    sizes=("small", "base"),
+    smoke={**SMOKE, "train.batch": 16, "config.width": 8, "config.judge_width": 8},
+    ranges={
+        **RATES,
+        "train.batch": Choice(8, 16, 32, 64),
+        "config.width": Choice(16, 24, 32, 48, 64),
+        "config.blocks": Whole(1, 2),
+        "config.l1": Log(10.0, 300.0),
+    },
+)
+def pix2pix(size: str = "small") -> Recipe:
+    """A U-Net with dropout against a judge of patches, and L1; base: twice as wide. The data says what the pairs are:
+    two sub-folders, openmoji's lines and colours, or edges of any pictures."""
+    config = translating.Pix2PixConfig()
+    if size == "base":
+        config = replace(config, width=64, judge_width=64)
+    return Recipe("pix2pix", config, DataOptions(pair="auto", labels=False), TrainOptions(budget="5m", batch=16))
 
 
 @recipe(

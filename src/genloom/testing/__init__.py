@@ -1,7 +1,15 @@
 """Public conformance suites: a model that passes `check_model` works with every verb."""
 
 from genloom.testing.check import Case, check_model, checks_of, make_case
-from genloom.testing.fakes import fake_answers, fake_clips, fake_images, fake_rows, fake_sounds, fake_text
+from genloom.testing.fakes import (
+    fake_answers,
+    fake_clips,
+    fake_images,
+    fake_pairs,
+    fake_rows,
+    fake_sounds,
+    fake_text,
+)
 
 __all__ = [
     "Case",
@@ -10,6 +18,7 @@ __all__ = [
     "fake_answers",
     "fake_clips",
     "fake_images",
+    "fake_pairs",
     "fake_rows",
     "fake_sounds",
     "fake_text",

@@ -45,7 +45,7 @@ from genloom.engine.options import TrainOptions
 from genloom.engine.precision import Plan
 from genloom.engine.preview import Monitor, resting
 from genloom.testing.continuing import reads_on
-from genloom.testing.fakes import fake_answers, fake_images, fake_text
+from genloom.testing.fakes import fake_answers, fake_images, fake_pairs, fake_text
 
 CPU = torch.device("cpu")
 TRAIN = TrainOptions(batch=8, precision="fp32", device="cpu", ema=0.0)
@@ -449,13 +449,13 @@ def make_case(
     from genloom.errors import BadData
 
     reasons = []
-    for made in (fake_images(), fake_text(), fake_answers()):
+    for made in (fake_images(), fake_text(), fake_answers(), fake_pairs(), fake_pairs(pairing="hidden")):
         try:
             cls(config, made.spec)
             return Case(cls, config, made, steps)
         except BadData as e:
             reasons.append(str(e))
-    raise AssertionError(f"{cls.__name__} accepts neither small images nor texts nor answers: {'; '.join(reasons)}")
+    raise AssertionError(f"{cls.__name__} accepts neither small images, texts, answers nor pairs: {'; '.join(reasons)}")
 
 
 def checks_of(case: Case) -> Iterator[tuple[str, Callable[[Case], None]]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import numpy as np
 import torch
@@ -10,8 +11,10 @@ from torch import Tensor
 
 from genloom.core import Column, Field
 from genloom.data.answers import Said, answer_dataset
-from genloom.data.dataset import Card, Dataset, TextSplit, image_dataset, narrow
+from genloom.data.dataset import Card, Dataset, image_dataset, narrow
+from genloom.data.forms import Pictures
 from genloom.data.options import DataOptions
+from genloom.data.parts import TextSplit
 from genloom.data.signals import Told, signal_dataset
 from genloom.data.tables import TableSplit
 from genloom.modalities import audio, sound
@@ -144,3 +147,22 @@ def _fake_signals(field: Field, stored: Tensor, labels: Tensor, classes: int) ->
     told = {"label": Told(labels.numpy(), tuple(f"kind{i}" for i in range(classes)))} if classes else {}
     options = DataOptions(source="fake", labels=classes > 0)
     return signal_dataset("fake", options, field, stored.numpy(), told, rows, CARD, [], bytes(stored.numpy().data))
+
+
+def fake_pairs(
+    n: int = 96, side: int = 16, pairing: Literal["paired", "hidden", "unpaired"] = "paired", seed: int = 0
+) -> Dataset:
+    """n pictures (3, side, side) of a coloured bar on black, wide ones red and tall ones blue, and as their other form
+    the bar's shape in grey; as pairs, or as two collections of different items."""
+    bars = fake_images(n, (1, side, side), seed=seed)
+    index = torch.arange(n // 3)
+    parts = [split.raw(index) for split in (bars.validation, bars.test, bars.train)]
+    grey = torch.cat([part["image"] for part in parts])
+    labels = torch.cat([part["label"] for part in parts])
+    tint = torch.tensor([[1.0, 0.2, 0.2], [0.2, 0.3, 1.0]])[labels][:, :, None, None]
+    colour = (grey * tint).to(torch.uint8)
+    third = n // 3
+    rows = (torch.arange(2 * third, n), torch.arange(third), torch.arange(third, 2 * third))
+    options = DataOptions(source="fake", labels=False, pair="shape", pairing=pairing)
+    forms = {"shape": lambda: Pictures(grey)}
+    return image_dataset("fake", options, colour, None, (), rows, CARD, [], forms=forms, own="colour")

@@ -41,6 +41,7 @@ def runs_apart(
 
     from genloom.engine.preview import item_field
     from genloom.metrics.evaluate import draw, evaluate_samples, write
+    from genloom.metrics.pairs import to_be_made
     from genloom.metrics.pictured import pictured_set, seen
 
     both = [open_run(run, runs, raw) for run in (first, second)]
@@ -66,10 +67,11 @@ def runs_apart(
             generator = torch.Generator(loaded.device).manual_seed(seed)
             if seen(dataset.spec[name]):
                 with loaded.drawing():
-                    items.append(draw(loaded.model, name, n, generator, options, field=dataset.spec[name]))
+                    told = to_be_made(loaded.model, dataset.spec, dataset.test, name, n)
+                    items.append(draw(loaded.model, name, n, generator, options, field=dataset.spec[name], told=told))
             elif dataset.tokenizer is not None:
                 items.append(write(loaded.model, name, dataset.spec[name], dataset.tokenizer, generator, options))
-        shown = pictured_set(dataset)
+        shown = pictured_set(dataset.only(name))
         if seen(dataset.spec[name]):
             found = [*_images(items, shown, notes, net), *found]
         evaluations = [evaluate_samples(part, shown, seed=seed, extractor=net) for part in items]

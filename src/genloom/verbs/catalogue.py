@@ -158,8 +158,8 @@ def _show(source: str, place: Path | None, strict: bool, values: Mapping[str, An
     import torch
 
     from genloom import data as sets
-    from genloom.core import spec_to_json
-    from genloom.engine.preview import item_field
+    from genloom.core import pictures, spec_to_json
+    from genloom.engine.preview import beside, item_field
     from genloom.modalities import image, text
 
     if about := _about_set(source, place):
@@ -177,10 +177,13 @@ def _show(source: str, place: Path | None, strict: bool, values: Mapping[str, An
     chosen = torch.linspace(0, len(found.train) - 1, min(kind.preview, len(found.train))).long()
     notes, png = found.notes, None
     if not kind.written:
-        shown = found.train.raw(chosen)[name]
-        png = image.png(kind.codec.picture(shown, found.spec[name]))
+        both = pictures(found.spec)
+        raw = found.train.raw(chosen[:: max(1, len(both))])
+        shown = beside(*(raw[k] for k in both)) if len(both) > 1 else raw[name]
+        columns = 8 if len(both) > 1 else None
+        png = image.png(kind.codec.picture(shown, found.spec[name], columns))
         if place is not None:
-            kind.codec.save(shown, found.spec[name], place)
+            kind.codec.save(shown, found.spec[name], place, columns=columns)
             facts.append(("picture", str(place)))
     elif found.tokenizer is not None:
         begin = text.to_texts(found.train.raw(chosen[:1])[name], found.tokenizer)[0]
@@ -230,4 +233,5 @@ def _describe(field: Any) -> str:
     kind = modality(field.modality)
     if kind.written:
         return f"{shape} tokens out of {field.vocabulary}"
-    return f"{field.modality} {shape} ({kind.codec.shaped(field)})"
+    told = ", given" if field.role == "condition" else ", a collection of its own" if field.domain else ""
+    return f"{field.modality} {shape} ({kind.codec.shaped(field)}){told}"

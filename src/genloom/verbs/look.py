@@ -11,7 +11,7 @@ from genloom.errors import GenloomError
 from genloom.modalities.registry import modality
 from genloom.runs import read_json
 from genloom.verbs.evaluate import FILE, data_of, evaluate
-from genloom.verbs.sample import draw, open_run, sampling
+from genloom.verbs.sample import draw, open_run, sampling, several
 from genloom.verbs.writing import LENGTH
 
 if TYPE_CHECKING:
@@ -51,9 +51,11 @@ def look(run: Run, seed: int = 0, n: int | None = None) -> tuple[ReportRun, Data
         dataset = None
         notes.append(f"Real items and new figures are missing: {e}")
     name, kind = item_field(loaded.spec)[0], modality(item_field(loaded.spec)[1])
+    whole = dataset
+    dataset = None if dataset is None else dataset.only(name)
     shown = _texts(loaded, dataset, name, seed) if kind.written else _pictures(loaded, dataset, name, seed)
     shown |= inside(loaded, name, seed) if kind.tiled else {}
-    figures = _figures(loaded, dataset, n, seed)
+    figures = _figures(loaded, whole, n, seed)
     if not figures:
         notes.append("This checkpoint was not evaluated.")
     known = config.get("dataset") or {}
@@ -132,10 +134,11 @@ def _pictures(loaded: Loaded, dataset: Dataset | None, name: str, seed: int) -> 
         real = dataset.test.raw(chosen)[name]
         found |= {"real": sheet_of(real, field), "real_clips": kind.codec.clips(real[:CLIPS], field)}
     if isinstance(loaded.model, CanSample):
-        samples = draw(loaded, count, seed=seed, options=sampling())
+        across = max(1, several(loaded.spec))
+        samples = draw(loaded, count // across, seed=seed, options=sampling())
         found |= {"samples": sheet_of(samples, field), "clips": kind.codec.clips(samples[:CLIPS], field)}
         if dataset is not None and kind.tiled:
-            some = samples[: min(PAIRS, count)]
+            some = samples[::across][: min(PAIRS, count)]
             found["neighbours"] = _pairs(some, _twins(dataset, name, some), field)
     return found
 

@@ -107,8 +107,9 @@ def draw(
     told: Batch | None = None,
     watch: Callback | None = None,
 ) -> Tensor:
-    """n new items (n, ...) in the item field's range, drawn in chunks from one stream. told: values of condition
-    fields, one row each that holds for all items; watch: what the sampler calls after each evaluation."""
+    """n new items (n, ...) in the item field's range, drawn in chunks from one stream; where there are several item
+    fields, n of each in turn. told: values of condition fields, one row each that holds for all items; watch: what the
+    sampler calls after each evaluation."""
     import torch
 
     from genloom.core import CanSample, the_class
@@ -130,7 +131,14 @@ def draw(
     generator = torch.Generator(loaded.device).manual_seed(seed)
     condition = {k: v.to(loaded.device) for k, v in condition.items()}
     with preview.resting(model), loaded.drawing():
-        return preview.sample(model, n, generator, condition or None, options, watch)[name]
+        drawn = preview.sample(model, n, generator, condition or None, options, watch)
+    return preview.beside(*preview.shown_columns(spec, drawn, None)) if several(spec) else drawn[name]
+
+
+def several(spec: DataSpec) -> int:
+    """How many item fields there are, where more than one; else 0."""
+    count = sum(f.role == "item" for f in spec.values())
+    return count if count > 1 else 0
 
 
 def listens(loaded: Loaded, name: str) -> bool:
@@ -297,7 +305,9 @@ def sample(
         return film.path(watches, drawn, shown, place, data, tuple(notes))
     if len(texts) > 1:
         return sheet(list(zip(texts, drawn, strict=True)), shown, place, data, notes, out)
-    drawing = picture(drawn[0], shown, place, data, exact=out is not None, out=out)
+    across = several(loaded.spec)
+    columns = max(across, 8 // across * across) if across else None
+    drawing = picture(drawn[0], shown, place, data, exact=out is not None, out=out, columns=columns)
     return replace(drawing, notes=(*notes, *drawing.notes))
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genloom.errors import BadData, BadValue
+from genloom.errors import BadData, BadValue, unknown
 from genloom.verbs.evaluate import data_of
 from genloom.verbs.photo import read_photo
 from genloom.verbs.places import check_count, check_out
@@ -64,10 +64,10 @@ def translate(
     runs: str | Path = "runs",
 ) -> Facts:
     """What a run's model makes of a picture, by task: "inpaint", "outpaint", "super-resolution", "colour", "denoise"
-    "sdedit", or of sounds and clips "continue".
+    "sdedit", of sounds and clips "continue", or from one of the data's fields to another: "black-to-color".
 
-    Recipes `palette` and `denoising-autoencoder` train a model for one task; any other flow of pictures does all of
-    them without further training.
+    Recipes `pix2pix` and `cyclegan` learn the last; `palette` and `denoising-autoencoder` train a model for one of the
+    others, and any other flow of pictures does all of those without further training.
     photo: a picture of the size the model makes (for super-resolution also the small one to be enlarged); None: n (16)
     held-out items, which are degraded first and scored against their originals, beside simple methods. n: of a photo,
     how many different answers (4). mask: a picture, white where nothing is known. factor: of super-resolution; sigma:
@@ -78,13 +78,16 @@ def translate(
     """
     import torch
 
+    from genloom.core import translations
     from genloom.modalities import image
-    from genloom.samplers.restore import TASKS, check_task
 
-    if not task:
-        raise BadValue(f"translate needs a task: give --task with one of {', '.join(TASKS)}")
-    check_task(task)
     loaded = open_run(run, runs, raw)
+    task = _task(loaded, task)
+    if task in translations(loaded.spec):
+        from genloom.verbs.domains import crossed
+
+        options = sampling(steps=steps, solver=solver, guidance=guidance)
+        return crossed(loaded, task, photo, n, label, seed, options, out)
     if task == "continue":
         from genloom.verbs.continuation import continued
 
@@ -136,6 +139,22 @@ def answer(
     if asked_field(loaded) is None:
         raise BadValue(f"{loaded.run.path}: this model answers no texts: name a run of seq2seq, or leave out --text")
     return replies(loaded, text, 1, seed, sampling(temperature=0.0), out)
+
+
+def _task(loaded: Loaded, task: str) -> str:
+    """The task; without a name the only one that the model was trained for. Raises BadValue and NotFound."""
+    from genloom.core import CanTranslate, translations
+    from genloom.samplers.restore import TASKS
+
+    own = loaded.model.tasks if isinstance(loaded.model, CanTranslate) else ()
+    if not task and len(own) == 1:
+        return own[0]
+    known = (*translations(loaded.spec), *TASKS)
+    if not task:
+        raise BadValue(f"translate needs a task: give --task with one of {', '.join(own or known)}")
+    if task not in known:
+        raise unknown("task", task, known)
+    return task
 
 
 def _model(loaded: Loaded, task: str) -> tuple[str, tuple[int, ...], Any]:
@@ -242,7 +261,7 @@ def made_of(
         with torch.no_grad(), loaded.drawing():
             if flow is None:
                 made: Any = loaded.model
-                item = made.translate(some, condition=told, options=options, generator=generator)[name]
+                item = made.translate(some, task=job.task, condition=told, options=options, generator=generator)[name]
                 low, high = loaded.spec[name].range
                 parts.append(((item.float() - low) * (2 / (high - low)) - 1).cpu())
             else:

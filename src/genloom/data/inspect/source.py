@@ -12,13 +12,14 @@ import torch
 from PIL import Image
 
 from genloom.data.card import card_path
-from genloom.data.dataset import Card, Dataset, ImageSplit, Split
+from genloom.data.dataset import Card, Dataset
 from genloom.data.folder import ENDINGS as PICTURES
 from genloom.data.folder import SPLITS, files_below
 from genloom.data.inspect.duplicates import Progress
 from genloom.data.inspect.pictures import Album, Seen, gather, look_at_all, solidly, thumbnails
 from genloom.data.loading import load
 from genloom.data.options import DataOptions
+from genloom.data.parts import ImageSplit, Split
 from genloom.data.splitting import PARTS, places, read_split, split_path
 from genloom.data.texts import ENDINGS as TEXTS
 from genloom.errors import BadData

@@ -126,7 +126,10 @@ def on_white(content: bytes) -> np.ndarray:
 
 
 def load_emoji(options: DataOptions, card: Card) -> Dataset:
-    """Both styles on white, with the group as the class. An emoji's tones and styles lie in one split."""
+    """Both styles on white, with the group as the class. An emoji's tones and styles lie in one split.
+
+    With a style as `options.pair`, that is given and the other style is the item.
+    """
     folder = folder_of(ENTRIES["emoji"])
     rows = captions(folder)
 
@@ -141,25 +144,42 @@ def load_emoji(options: DataOptions, card: Card) -> Dataset:
         f"names and tags of every picture: {folder / CAPTIONS}",
         "split by emoji: its tones and styles stay together",
     ]
-    parts = _rows([r["split"] for r in rows], "emoji")
-    said = [caption(row) for row in rows]
-    return image_set("emoji", options, card, array, labels, parts, GROUPS, notes, captions=said)
+    given = STYLES[0] if options.pair == "auto" else options.pair
+    if given not in STYLES:
+        parts = _rows([r["split"] for r in rows], "emoji")
+        said = [caption(row) for row in rows]
+        forms = dict.fromkeys(STYLES, lambda: array)  # a name to be offered; `options.pair` is none of them here
+        return image_set("emoji", options, card, array, labels, parts, GROUPS, notes, captions=said, forms=forms)
+    of = {style: np.array([i for i, row in enumerate(rows) if row["style"] == style]) for style in STYLES}
+    own = STYLES[1 - STYLES.index(given)]
+    mine = [rows[i] for i in of[own]]
+    parts = _rows([r["split"] for r in mine], "emoji")
+    said = [caption(row) for row in mine]
+    forms = {given: lambda: array[of[given]]}
+    return image_set("emoji", options, card, array[of[own]], labels[of[own]], parts, GROUPS, notes, captions=said,
+                     forms=forms, own=own)  # fmt: skip
 
 
 def load_openmoji(options: DataOptions, card: Card) -> Dataset:
-    """The coloured drawings on white, with the group as the class; tones of an emoji lie in one split."""
+    """The coloured drawings on white, with the group as the class; tones of an emoji lie in one split. Their other form
+    is "black", the line drawings, grey."""
     folder = folder_of(ENTRIES["openmoji"])
     listed = json.loads((folder / "openmoji.json").read_text(encoding="utf-8"))
     groups = sorted({str(entry["group"]) for entry in listed})
-    files = [folder / "color" / f"{entry['hexcode']}.svg" for entry in listed]
+    colour, black = ([folder / kind / f"{e['hexcode']}.svg" for e in listed] for kind in ("color", "black"))
     bases = [str(entry.get("skintone_base_hexcode") or entry["hexcode"]) for entry in listed]
     homes = _homes(bases)
     pinned = hashlib.sha256(f"{_DRAWINGS.contents}/{SIDE}".encode()).hexdigest()
-    array = cached_array(f"openmoji-{pinned[:16]}", lambda: _drawn(files))
+    array = cached_array(f"openmoji-{pinned[:16]}", lambda: _drawn(colour))
     labels = np.array([groups.index(str(entry["group"])) for entry in listed])
     rows = _rows([SPLITS[homes[base]] for base in bases], "openmoji")
     notes = [f"line drawings of the same emoji: {folder / 'black'}", "split by emoji: its tones stay together"]
-    return image_set("openmoji", options, card, array, labels, rows, tuple(groups), notes)
+
+    def lines() -> np.ndarray:
+        return cached_array(f"openmoji-black-{pinned[:16]}", lambda: np.ascontiguousarray(_drawn(black)[..., 0]))
+
+    return image_set("openmoji", options, card, array, labels, rows, tuple(groups), notes, forms={"black": lines},
+                     own="color")  # fmt: skip
 
 
 def _drawn(files: list[Path]) -> np.ndarray:

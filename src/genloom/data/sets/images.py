@@ -5,17 +5,20 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
+from torch import Tensor
 
 from genloom.data.cache import cached_array, unpack
 from genloom.data.dataset import Card, Dataset, image_dataset
 from genloom.data.fetch.entry import Apt, Entry, File, Npm, Source, Url
+from genloom.data.forms import Pictures
 from genloom.data.options import DataOptions
 from genloom.data.sets import citations
 from genloom.data.sets.common import folder_of, github, one
@@ -49,13 +52,22 @@ def image_set(
     classes: tuple[str, ...],
     notes: list[str] | None = None,
     captions: Sequence[str] | None = None,
+    forms: Mapping[str, Callable[[], np.ndarray]] = MappingProxyType({}),
+    own: str = "image",
 ) -> Dataset:
-    """The data set over `array` uint8 (N, H, W) or (N, H, W, 3), brought to the options' size and channels."""
+    """The data set over `array` uint8 (N, H, W) or (N, H, W, 3), brought to the options' size and channels; `forms`,
+    further pictures of the same items, likewise."""
     notes = [] if notes is None else notes
-    whole = torch.from_numpy(array)
-    images = fit_array(whole[:, None] if array.ndim == 3 else whole.permute(0, 3, 1, 2), options, notes)
+
+    def fitted(array: np.ndarray, notes: list[str]) -> Tensor:
+        whole = torch.from_numpy(array)
+        return fit_array(whole[:, None] if array.ndim == 3 else whole.permute(0, 3, 1, 2), options, notes)
+
     kinds = torch.from_numpy(labels.astype(np.int64))
-    return image_dataset(name, options, images, kinds, classes, rows, card, notes, captions=captions)
+    others = {form: lambda make=make: Pictures(fitted(make(), [])) for form, make in forms.items()}
+    return image_dataset(
+        name, options, fitted(array, notes), kinds, classes, rows, card, notes, captions=captions, forms=others, own=own
+    )
 
 
 def _packed_table(name: str, package: str, file: str, columns: int) -> np.ndarray:

@@ -119,6 +119,7 @@ class Autoencoder(Model, CanDecode, CanEncode, CanTranslate):
         self,
         given: Tensor,
         *,
+        task: str,
         condition: Batch | None = None,
         options: Sampling = Sampling(),
         generator: torch.Generator,

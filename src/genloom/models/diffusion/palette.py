@@ -122,6 +122,7 @@ class Palette(Model, CanSample, CanDecode, CanTranslate):
         self,
         given: Tensor,
         *,
+        task: str,
         condition: Batch | None = None,
         options: Sampling = Sampling(),
         generator: torch.Generator,
