@@ -33,6 +33,7 @@ def say(capsys: pytest.CaptureFixture[str], at_home: Path) -> Say:
         ["--decode", "diverse-beam", "--beams", "4", "--groups", "2"],
         ["--decode", "contrastive", "--alpha", "0.4", "--top-k", "3"],
         ["--min-p", "0.1", "--typical", "0.9", "--presence", "0.5", "--frequency", "0.5"],
+        ["--weights", "int8"],
         ["--draft", "words"],
     ],
     ids=lambda words: words[1] if words[0] != "--draft" else "draft",

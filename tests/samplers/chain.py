@@ -12,11 +12,15 @@ from genloom.core import CanContinue, Reading
 class ChainReading(Reading):
     def __init__(self, model: Chain, ids_BL: Tensor) -> None:
         self.model, self.ids_BL = model, F.pad(ids_BL, (1, 0), value=model.vocabulary)
-        self.vectors = model.vectors[self.ids_BL]
+        self.seen = self.ids_BL
+
+    @property
+    def vectors(self) -> Tensor:
+        return self.model.vectors[self.seen]
 
     def read(self, ids_BL: Tensor) -> Tensor:
         self.ids_BL = torch.cat((self.ids_BL, ids_BL), 1)
-        self.vectors = self.model.vectors[ids_BL]
+        self.seen = ids_BL
         return self.model.logits[ids_BL]
 
     def select(self, rows_N: Tensor) -> None:

@@ -131,6 +131,9 @@ VERBS = (
                 "--logprobs", "int", "tell each token's log-probability, and the likeliest K in its place", metavar="K"
             ),
             Flag("--draft", "text", "a smaller run that proposes tokens: the same texts, sooner", metavar="RUN"),
+            Flag(
+                "--weights", "text", "fp32, or int8: large models write faster on a CPU, nearly the same text", "fp32"
+            ),
             Flag("--eta", "float", "noise of --solver ddim, from 0 (none) to 1 (as ddpm)", "0"),
             Flag("--interval", "text", "times at which guidance acts, 0 data to 1 noise", "0:1", metavar="LOW:HIGH"),
             Flag("--partner", "text", "a worse run of the same data that guidance leads away from", metavar="RUN"),

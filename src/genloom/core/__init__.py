@@ -15,7 +15,7 @@ from genloom.core.capabilities import (
 from genloom.core.config import config_from_json, config_to_json
 from genloom.core.model import Model
 from genloom.core.play import Loss, Optimizer, Phase, Player, Step, derive_seed
-from genloom.core.reading import CanContinue, Reading
+from genloom.core.reading import CanContinue, CanLighten, Reading
 from genloom.core.spec import (
     CONTINUOUS,
     Batch,
@@ -41,6 +41,7 @@ __all__ = [
     "CanContinue",
     "CanDecode",
     "CanEncode",
+    "CanLighten",
     "CanSample",
     "CanStream",
     "CanTranslate",

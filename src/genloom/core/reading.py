@@ -20,11 +20,14 @@ class Reading(ABC):
     """Texts being read, one a row, and what a model remembers of them.
 
     reach: how many of the tokens read last can be forgotten again at least.
-    vectors: of the tokens read last, (B, L, D), where the model has such: contrastive search compares them.
     """
 
     reach: ClassVar[int] = 64
-    vectors: Tensor | None = None
+
+    @property
+    def vectors(self) -> Tensor | None:
+        """Of the tokens read last, (B, L, D), where the model has such: contrastive search compares them."""
+        return None
 
     @abstractmethod
     def read(self, ids_BL: Tensor) -> Tensor:
@@ -50,3 +53,11 @@ class CanContinue(ABC):
     @abstractmethod
     def begin(self, prompt_BL: Tensor) -> tuple[Reading, Tensor]:
         """Reads prompts of one length, none included (B, 0); the logits of what follows them, (B, V)."""
+
+
+class CanLighten(ABC):
+    """Decodes with smaller weights where asked: less memory to read for each token, and slightly other numbers."""
+
+    @abstractmethod
+    def lightened(self) -> CanContinue:
+        """The same model, its large matrices of one byte a weight. Raises BadValue where that cannot be."""

@@ -7,22 +7,32 @@ as in training.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from genloom.core import Reading
-from genloom.nets.transformer import Cache
+
+
+class Memory(Protocol):
+    """What a network keeps of the positions it has seen; see `genloom.nets.transformer.Cache`."""
+
+    @property
+    def vectors(self) -> Tensor | None: ...
+
+    def select(self, rows_N: Tensor) -> None: ...
+
+    def forget(self, count: int, last_B1: Tensor) -> None: ...
 
 
 class Network(Protocol):
-    """A causal transformer: token ids (B, L) -> logits (B, L, V), continuing what a cache holds."""
+    """A causal transformer: token ids (B, L) -> logits (B, L, V), continuing what its own kind of cache holds."""
 
-    def cache(self, batch: int) -> Cache: ...
+    def cache(self, batch: int) -> Any: ...
 
-    def __call__(self, ids_BL: Tensor, cache: Cache | None = None) -> Tensor: ...
+    def __call__(self, ids_BL: Tensor, cache: Any) -> Tensor: ...
 
 
 def visible(t: int, context: int) -> int:
@@ -38,7 +48,7 @@ class WindowReading(Reading):
         self.network, self.start, self.context = network, start, context
         self.ids_BN = F.pad(prompt_BL, (0, context))
         self.length = prompt_BL.shape[1]
-        self.cache: Cache | None = None
+        self.cache: Memory | None = None
         self.first = -1
         self.said_BV = self._anew()
 
@@ -50,9 +60,11 @@ class WindowReading(Reading):
         return self._forward(window_BL)[:, -1]
 
     def _forward(self, ids_BL: Tensor) -> Tensor:
-        logits_BLV = self.network(ids_BL, self.cache)
-        self.vectors = self.cache.vectors if self.cache is not None else None
-        return logits_BLV
+        return self.network(ids_BL, self.cache)
+
+    @property
+    def vectors(self) -> Tensor | None:
+        return None if self.cache is None else self.cache.vectors
 
     def read(self, ids_BL: Tensor) -> Tensor:
         stop = self.length + ids_BL.shape[1]

@@ -32,12 +32,19 @@ class Wishes:
     stop: Sequence[str] = ()
     logprobs: int | None = None
     draft: AnyRun = None
+    weights: str | None = None
     fields: Mapping[str, Any] = field(default_factory=dict)
 
     def given(self) -> dict[str, Any]:
         """Those that were made, for the record."""
         named = None if self.draft is None else Path(str(getattr(self.draft, "path", self.draft))).name
-        own = {"decode": self.decode, "stop": list(self.stop), "logprobs": self.logprobs, "draft": named}
+        own = {
+            "decode": self.decode,
+            "stop": list(self.stop),
+            "logprobs": self.logprobs,
+            "draft": named,
+            "weights": self.weights,
+        }
         return {k: v for k, v in own.items() if v not in (None, [])} | dict(self.fields)
 
 
@@ -46,6 +53,7 @@ def wishes(
     stop: str | Sequence[str] | None,
     logprobs: int | None,
     draft: AnyRun,
+    weights: str | None,
     fields: Mapping[str, Any] | None,
 ) -> Wishes:
     """Checked. Raises BadValue."""
@@ -54,7 +62,11 @@ def wishes(
         raise BadValue("--stop is empty: expected the string before which a text ends")
     if logprobs is not None and not 0 <= logprobs <= 100:
         raise BadValue(f"--logprobs: expected from 0 to 100 likeliest tokens, got {logprobs}")
-    return Wishes(decode, [s.replace("\\n", "\n").replace("\\t", "\t") for s in stops], logprobs, draft, fields or {})
+    if weights not in (None, "fp32", "int8"):
+        raise BadValue(f"--weights: expected fp32 or int8, got {weights!r}")
+    return Wishes(
+        decode, [s.replace("\\n", "\n").replace("\\t", "\t") for s in stops], logprobs, draft, weights, fields or {}
+    )
 
 
 @dataclass(frozen=True)
@@ -109,11 +121,20 @@ def desk(
     decoding.check(options)
     ids = torch.zeros(0, dtype=torch.int64) if ids is None else ids
     ids = ids.to(loaded.device)
+    model = _light(loaded) if made.weights == "int8" else loaded.model
     desk = Desk(
-        loaded, loaded.model, prompt or "", ids, options, made, _small(loaded, made.draft, runs), unseen(loaded, prompt)
+        loaded, model, prompt or "", ids, options, made, _small(loaded, made.draft, runs), unseen(loaded, prompt)
     )
     decoding.checked(desk.model, [ids], options)
     return desk
+
+
+def _light(loaded: Loaded) -> CanContinue:
+    from genloom.core import CanLighten
+
+    if not isinstance(loaded.model, CanLighten):
+        raise BadValue(f"--weights int8: a model of type {type(loaded.model).__name__} has no weights of one byte")
+    return loaded.model.lightened()
 
 
 def _small(loaded: Loaded, run: AnyRun, runs: str | Path) -> CanContinue | None:

@@ -24,6 +24,7 @@ from torch.nn import functional as F
 from genloom.core import (
     Batch,
     CanContinue,
+    CanLighten,
     CanSample,
     CanStream,
     DataSpec,
@@ -41,7 +42,8 @@ from genloom.core import (
 from genloom.core.capabilities import Callback
 from genloom.errors import BadData, BadValue, unknown
 from genloom.nets.portable import Portable, PortableShape, PortableTransformer
-from genloom.nets.reading import WindowReading
+from genloom.nets.quick import quick, serves
+from genloom.nets.reading import Network, WindowReading
 from genloom.nets.transformer import Shape, Transformer
 from genloom.samplers import decoding
 
@@ -84,7 +86,7 @@ class GPTConfig:
     )
 
 
-class GPT(Model, CanSample, CanStream, CanContinue, HasLikelihood):
+class GPT(Model, CanSample, CanStream, CanContinue, CanLighten, HasLikelihood):
     """A causal transformer language model."""
 
     Config = GPTConfig
@@ -164,7 +166,13 @@ class GPT(Model, CanSample, CanStream, CanContinue, HasLikelihood):
     @torch.no_grad()
     def begin(self, prompt_BL: Tensor) -> tuple[Reading, Tensor]:
         """Any length is allowed; see `genloom.nets.reading` for what is looked at."""
-        reading = WindowReading(self.network, self.start, self.context, prompt_BL)
+        return self._begin(quick(self.network) if serves(self.network) else self.network, prompt_BL)
+
+    def lightened(self) -> CanContinue:
+        return Light(self)
+
+    def _begin(self, network: Network, prompt_BL: Tensor) -> tuple[Reading, Tensor]:
+        reading = WindowReading(network, self.start, self.context, prompt_BL)
         return reading, reading.said_BV
 
     def sample(
@@ -184,3 +192,16 @@ class GPT(Model, CanSample, CanStream, CanContinue, HasLikelihood):
     def stream(self, prompt: Tensor, *, options: Sampling = Sampling(), generator: torch.Generator) -> Iterator[Tensor]:
         """What `sample` would write after this prompt (P,) alone, token by token."""
         return decoding.streamed(self, prompt.to(self.network.embedding.weight.device), options, generator)
+
+
+class Light(CanContinue):
+    """A GPT whose blocks' matrices are bytes, for decoding on a CPU."""
+
+    def __init__(self, gpt: GPT) -> None:
+        if not serves(gpt.network):
+            raise BadValue("weights of one byte are for decoding on a CPU: leave --weights out, or use --device cpu")
+        self.gpt = gpt
+        self.item, self.vocabulary, self.context = gpt.item, gpt.vocabulary, gpt.context
+
+    def begin(self, prompt_BL: Tensor) -> tuple[Reading, Tensor]:
+        return self.gpt._begin(quick(self.gpt.network, "int8"), prompt_BL)
