@@ -2,14 +2,14 @@
 
     python benchmarks/decoding_speed.py [--seconds 6]
 
-GPT-2-shaped networks of 0.8M (4 blocks of 128, context 64) and 10.7M parameters (6 of 384, context 256), 65 characters: the
-shapes of nanoGPT's two recipes for Shakespeare. transformers' `GPT2LMHeadModel` is made with random weights, whose first layer
-norms are spread so that the logits differ, and the same weights are put into genloom's `gpt`. Both write greedily from a start
-symbol until the context is full, one text or 32 at a time, in turn, again and again for some seconds; the fastest of all turns
-counts for each, as the machine is shared. Logits are compared over the whole text, in fp32; of int8, how often its
-likeliest token is the network's, over the positions of the text that fp32 writes by drawing.
-`bandwidth`: the bytes of all weights that one step reads, over the time of a step; `share`: of what a plain sum over an array
-of the same bytes reaches in the same process.
+GPT-2-shaped networks of 0.8M (4 blocks of 128, context 64) and 10.7M parameters (6 of 384, context 256), 65 characters:
+the shapes of nanoGPT's two recipes for Shakespeare. transformers' `GPT2LMHeadModel` is made with random weights, whose
+first layer norms are spread so that the logits differ, and the same weights are put into genloom's `gpt`. Both write
+greedily from a start symbol until the context is full, one text or 32 at a time, in turn, again and again for some
+seconds; the fastest of all turns counts for each, as the machine is shared. Logits are compared over the whole text, in
+fp32; of int8, how often its likeliest token is the network's, over the positions of the text that fp32 writes by
+drawing. `bandwidth`: the bytes of all weights that one step reads, over the time of a step; `share`: of what a plain
+sum over an array of the same bytes reaches in the same process.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 import transformers
-from _result import publish
 
+from _result import publish
 from genloom.core import CanContinue, Field, Sampling
 from genloom.models.autoregressive.gpt import GPT, GPTConfig
 from genloom.nets.quick import quick
@@ -32,7 +33,6 @@ from genloom.samplers import decoding
 
 CHARACTERS = 65
 SHAPES = {"0.8M": (4, 4, 128, 64), "10.7M": (6, 6, 384, 256)}
-GREEDY = Sampling(temperature=0)
 
 
 def pair(depth: int, heads: int, width: int, context: int) -> tuple[Any, GPT]:
@@ -102,7 +102,8 @@ def in_turn(ways: dict[str, Callable[[], Any]], tokens: int, seconds: float) -> 
 
 
 def reading_rate(size: int) -> float:
-    """Bytes a second of summing an array of `size` bytes: what the memory (or a cache that holds it) gives one thread."""
+    """Bytes a second of summing an array of `size` bytes: what the memory (or a cache that holds it) gives one
+    thread."""
     data = np.ones(size // 4, np.float32)
     best = float("inf")
     for _ in range(30):
@@ -141,10 +142,10 @@ def main() -> None:
             options = {"do_sample": False, "max_new_tokens": new, "min_new_tokens": new, "use_cache": True,
                        "suppress_tokens": [CHARACTERS], "attention_mask": mask}  # fmt: skip
             ways: dict[str, Callable[[], Any]] = {
-                "transformers": lambda start=start, options=options: theirs.generate(start, **options),
-                "torch": lambda batch=batch: write(Plain(ours), batch, new),
-                "genloom": lambda batch=batch: write(ours, batch, new),
-                "genloom int8": lambda batch=batch: write(light, batch, new),
+                "transformers": partial(theirs.generate, start, **options),
+                "torch": partial(write, Plain(ours), batch, new),
+                "genloom": partial(write, ours, batch, new),
+                "genloom int8": partial(write, light, batch, new),
             }
             same = theirs.generate(start, **options)[0, 1:].tolist() == list(write(ours, batch, new)[0])
             rates = in_turn(ways, batch * new, seconds)
