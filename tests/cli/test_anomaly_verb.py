@@ -8,11 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import genloom
 from genloom.cli.main import main
 from genloom.errors import BadData, BadValue, NotFound
+from genloom.metrics.anomaly import relative
 
 STEPS = {"train.precision": "fp32", "train.batch": 16}
 
@@ -103,6 +105,14 @@ def test_likelihood_scores_where_it_is_asked_for(place: Path) -> None:
     assert min(r["score"] for r in by_nll["items"]) > 1
 
 
+def test_a_relative_error_does_not_depend_on_how_bright_an_item_is(place: Path) -> None:
+    x = torch.randn(4, 30, generator=torch.Generator().manual_seed(0))
+    copy = x + 0.1 * torch.randn(4, 30, generator=torch.Generator().manual_seed(1))
+    once, twice = relative((copy - x).square(), x), relative((2 * copy - 2 * x).square(), 2 * x + 5)
+    assert torch.allclose(once, twice, rtol=1e-4)
+    assert area(score(place, "bars", score="relative")) > 0.6
+
+
 def test_items_of_other_sources_go_by_their_names(place: Path, capsys) -> None:
     found = score(place, "bars", place / "folder")
     assert {r["item"] for r in found["items"]} == {f"photo{i}.png" for i in range(4)}
@@ -130,7 +140,7 @@ def test_what_cannot_be_scored_is_refused_in_one_line(place: Path) -> None:
         score(place, "gan")
     with pytest.raises(BadValue, match="gives no likelihood: use --score reconstruction"):
         score(place, "bars", score="nll")
-    with pytest.raises(BadValue, match="expected reconstruction or nll"):
+    with pytest.raises(BadValue, match="expected reconstruction, relative, nll"):
         score(place, "bars", score="guess")
     with pytest.raises(NotFound, match="class"):
         score(place, "vae", anomalous="zebra")

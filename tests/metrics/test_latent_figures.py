@@ -11,9 +11,11 @@ from torch import Tensor
 
 from genloom.core import Batch, CanDecode, CanEncode, Field, Loss, Model, Phase, Player, Sampling
 from genloom.errors import BadData, BadValue
+from genloom.metrics.active_units import active, active_units_result
 from genloom.metrics.disentanglement import mig, sap
 from genloom.metrics.path_length import path_length_result, path_lengths
 from genloom.metrics.reconstruction import can_reconstruct, reconstruction_results
+from genloom.testing import fake_images
 
 
 @pytest.fixture(autouse=True)
@@ -154,3 +156,15 @@ def test_refusals() -> None:
         sap(noise(300, 2), {"short": torch.ones(299)})
     with pytest.raises(BadValue, match="no latent space"):
         path_length_result(Split(torch.zeros(1, 1, 4, 4)), "image", Pixels(), torch.Generator())  # type: ignore[arg-type]
+
+
+def test_numbers_of_a_code_that_do_not_depend_on_the_item_are_not_active() -> None:
+    g = torch.Generator().manual_seed(0)
+    codes = torch.cat([torch.randn(500, 3, generator=g), 0.05 * torch.randn(500, 2, generator=g)], 1)
+    assert active(codes, torch.ones(5)).tolist() == [True, True, True, False, False]
+    test = fake_images(shape=(1, 4, 4), n=90).test  # a bar never reaches the last rows and columns
+    found = active_units_result(Linear(), test)
+    assert found is not None
+    pixels = test.batch(torch.arange(len(test)))["image"].flatten(1)
+    assert found.value == int((pixels.var(0) > 0.02).sum()) < 16
+    assert found.protocol["of"] == 16

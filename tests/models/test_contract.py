@@ -34,10 +34,15 @@ SMALL: dict[str, dict[str, Any]] = {
     "ngram": {"order": 3},
     "recurrent": {"width": 32, "embedding": 8},
     "seq2seq": {"width": 32, "heads": 2, "encoder": 1, "decoder": 1, "dropout": 0.0},
+    "vq-gpt": {"width": 32, "depth": 2, "heads": 2, "pairs": 64},
     "gpt": {"width": 32, "depth": 2, "heads": 2, "pairs": 64},
 }
-GIVEN = {"latent-flow": {"autoencoder": "kl-autoencoder"}, "mean-flow": {"teacher": "flow"}}
-ODD = ["vae", "vae-mlp", "gan", "gan-mlp", "r3gan", "stylegan", "flow", "kl-autoencoder", "vq-vae"]
+GIVEN = {
+    "latent-flow": {"autoencoder": "kl-autoencoder"},
+    "mean-flow": {"teacher": "flow"},
+    "vq-gpt": {"autoencoder": "vq-vae"},
+}
+ODD = ["vae", "vae-mlp", "gan", "gan-mlp", "r3gan", "stylegan", "flow", "autoencoder", "kl-autoencoder", "vq-vae"]
 APART = {"two_processes": "each process weighs the judge by its own rows' gradients"}
 EXCEPTIONS = {"kl-autoencoder": APART, "vq-vae": APART}
 CONFIGURED = [
@@ -52,6 +57,7 @@ CONFIGURED = [
     ("palette", {**SMALL["palette"], "task": "denoise"}),
     ("palette", {**SMALL["palette"], "task": "super-resolution", "factor": 2}),
     ("mean-flow", {"guidance": 2.0, "inner": 1.0}),
+    ("vq-gpt", {**SMALL["vq-gpt"], "conditional": False, "pairs": 0}),
     ("gan-mlp", {**SMALL["gan-mlp"], "generator_widths": (32, 64), "batch_norm": True}),
     ("gan-mlp", {**SMALL["gan-mlp"], "noise": "uniform"}),
     ("gan", {**SMALL["gan"], "loss": "relativistic", "r1": 0.5, "r2": 0.5, "instance_noise": 0.2}),
@@ -61,6 +67,9 @@ CONFIGURED = [
     ("stylegan", {**SMALL["stylegan"], "conditional": True, "embedding": 4, "augment": "off", "path": 0.0}),
     ("vae", {**SMALL["vae"], "latent": 2}),
     ("pix2pix", {**SMALL["pix2pix"], "adversarial": 0.0, "noisy": 0}),
+    ("vae", {**SMALL["vae"], "samples": 3, "nll_samples": 4, "beta": 2.0}),
+    ("vae", {**SMALL["vae"], "prior": "vamp", "pseudo": 10}),
+    ("vae", {**SMALL["vae"], "prior": "two-stage", "second": 16, "second_start": 0.0}),
 ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,9 +11,11 @@ from torch import nn
 from torch.nn import functional as F
 
 from genloom.core import DataSpec, Field, Phase, Sampling, Step
-from genloom.errors import BadData
-from genloom.models.autoencoding.vae import VAE, VAEConfig, fit_mixture
+from genloom.errors import BadData, BadValue
+from genloom.models.autoencoding.priors import SecondStage, VampPrior, fit_mixture
+from genloom.models.autoencoding.vae import VAE, VAEConfig
 from genloom.models.autoencoding.vae_mlp import MLPVAE, MLPVAEConfig
+from genloom.objectives.likelihood import gaussian_log_density, importance_bound
 
 SMALL = VAEConfig(latent=3, width=8, components=4)
 
@@ -143,3 +146,77 @@ def test_the_listing_written_out() -> None:
     kl = -0.5 * (1 + log_variance - mu**2 - log_variance.exp()).sum() / 8
     assert loss.total.item() == pytest.approx((cross_entropy + 3 * kl).item() / 64, rel=1e-4)
     assert model.decode(z)["image"].min() >= -1
+
+
+def test_more_draws_tighten_the_bound() -> None:
+    model, batch = _trained(150), {"image": _images(64, 900)}
+    bounds = []
+    for draws in (1, 5, 50):
+        model.config = replace(SMALL, nll_samples=draws)
+        with torch.no_grad():
+            bounds.append(float(model.nll(batch, generator=_generator()).mean()))
+    assert bounds[0] > bounds[1] > bounds[2]
+
+
+def test_one_weight_is_the_bound_itself_and_equal_ones_change_nothing() -> None:
+    log_weights = torch.tensor([[-3.0, -1.0]])
+    assert torch.equal(importance_bound(log_weights), torch.tensor([3.0, 1.0]))
+    assert torch.allclose(importance_bound(log_weights.repeat(4, 1)), torch.tensor([3.0, 1.0]))
+    z, mean, log_variance = torch.randn(3, 5, 2), torch.randn(5, 2), torch.randn(5, 2)
+    expected = torch.distributions.Normal(mean, torch.exp(0.5 * log_variance)).log_prob(z).sum(-1)
+    assert torch.allclose(gaussian_log_density(z, mean, log_variance), expected, atol=1e-5)
+
+
+def test_a_learnt_prior_holds_the_posteriors_of_its_items() -> None:
+    vamp = VampPrior(3, (1, 2, 2))
+    vamp.begin(torch.full((2, 1, 2, 2), 0.5), 0)
+    vamp.begin(torch.ones(2, 1, 2, 2), 1)
+    vamp.begin(-torch.ones(2, 1, 2, 2), 2)  # all have begun: nothing changes
+    assert vamp.items.flatten(1).mean(1).tolist() == [0.5, 0.5, 1.0]
+
+    def posterior(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        mean = x.flatten(1)[:, :1]
+        return mean, torch.full_like(mean, -2.0)
+
+    z = torch.linspace(-6, 6, 4001)[:, None]
+    density = vamp.log_density(z, posterior).exp().detach()
+    assert torch.trapezoid(density, z[:, 0]).item() == pytest.approx(1.0, abs=1e-3)
+    drawn = vamp.draw(torch.zeros(300, 1), torch.rand(300, generator=_generator()), posterior)
+    assert float((drawn == 1.0).float().mean()) == pytest.approx(1 / 3, abs=0.1)
+
+
+def test_a_second_stage_learns_codes_that_are_not_normal() -> None:
+    g = _generator()
+    torch.manual_seed(0)
+    second = SecondStage(2, 32)
+    optimizer = torch.optim.Adam(second.parameters(), 3e-3)
+    for i in range(500):
+        side = torch.randint(2, (128, 1), generator=g) * 4.0 - 2  # two lumps, at (-2, -2) and (2, 2)
+        z = side + 0.2 * torch.randn(128, 2, generator=g)
+        distortion, rate, error_B = second.bound(z, torch.randn(128, 2, generator=g), lambda x: x)
+        optimizer.zero_grad()
+        (distortion + min(1.0, i / 250) * rate).mean().backward()
+        optimizer.step()
+        second.follow(error_B, 0.05)
+    with torch.no_grad():
+        drawn = second.draw(torch.randn(500, 2, generator=g), torch.randn(500, 2, generator=g))
+    normal = 2 * torch.randn(500, 1, generator=g) + 0.2 * torch.randn(500, 2, generator=g)  # of their covariance
+
+    def in_lumps(x: torch.Tensor) -> float:
+        return float((torch.minimum((x - 2).norm(dim=1), (x + 2).norm(dim=1)) < 1).float().mean())
+
+    assert in_lumps(drawn) > in_lumps(normal) + 0.2
+    assert 0.3 < float((drawn[:, 0] > 0).float().mean()) < 0.7
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"prior": "flat"}, "mixture, vamp or two-stage, got 'flat'"),
+        ({"samples": 0}, "1 or more"),
+        ({"beta": -1.0}, "0"),
+    ],
+)
+def test_choices_that_mean_nothing_are_refused(changes: dict[str, object], said: str) -> None:
+    with pytest.raises(BadValue, match=said):
+        VAE(replace(SMALL, **changes), _spec())  # type: ignore[arg-type]

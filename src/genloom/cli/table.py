@@ -291,7 +291,7 @@ VERBS = (
             Flag(
                 "--score",
                 "text",
-                "reconstruction (the squared error of an item's copy) or nll (negative log-likelihood)",
+                "reconstruction (squared error of an item's copy), relative (to its variance) or nll (-log likelihood)",
                 "the first that the model can",
             ),
             Flag(

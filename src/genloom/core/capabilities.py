@@ -192,6 +192,24 @@ class CanCompress(ABC):
         them. Raises BadData before `finish`."""
 
 
+class CanTokenise(ABC):
+    """Turns items into small maps of words and back: what a model of sequences stands on.
+
+    code_shape: height and width of an item's map; vocabulary: how many words there are, numbered from 0.
+    """
+
+    code_shape: tuple[int, int]
+    vocabulary: int
+
+    @abstractmethod
+    def codes(self, batch: Batch) -> Tensor:
+        """The words of each item, int64 (B, *code_shape), without randomness."""
+
+    @abstractmethod
+    def decode_codes(self, codes: Tensor) -> Batch:
+        """The items of these words, in the spec's range. Raises BadValue for words that do not exist."""
+
+
 class HasLikelihood(ABC):
     """Gives items a probability. `kind`: "exact", "bound" (no less than the negative log-likelihood) or "estimate".
 

@@ -1,7 +1,7 @@
 """How unusual items are to a model, and how well that tells a class it has never seen from those it knows.
 
-Two scores, higher for what is more unusual: the squared error of an item's copy (what a model cannot copy it has not
-learnt; Sakurada and Yairi 2014) and the negative log-likelihood.
+Scores are higher for what is more unusual: the squared error of an item's copy (what a model cannot copy it has not
+learnt; Sakurada and Yairi 2014), the same relative to how much there is to copy, and the negative log-likelihood.
 """
 
 from __future__ import annotations
@@ -45,6 +45,13 @@ def copy_errors(
         x = take(index)[key].to(device)
         parts.append((model.decode(model.encode({key: x}))[key] - x).square().flatten(1).cpu())
     return torch.cat([p for p in parts if len(p)]) if n else parts[0]
+
+
+def relative(errors_ND: Tensor, items_ND: Tensor) -> Tensor:
+    """The share of an item's own variance that its copy misses, (N,): 1 - R^2. Bright and detailed pictures have more
+    to copy than dark ones, and larger errors, whatever they show; here that cancels."""
+    spread = (items_ND - items_ND.mean(1, keepdim=True)).square().sum(1)
+    return errors_ND.sum(1) / spread.clamp_min(1e-6 * items_ND.shape[1])
 
 
 @torch.no_grad()

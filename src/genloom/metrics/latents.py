@@ -9,6 +9,7 @@ import torch
 
 from genloom.core import Model
 from genloom.errors import BadValue
+from genloom.metrics.active_units import active_units_result
 from genloom.metrics.base import Result
 from genloom.metrics.lpips import load_lpips
 from genloom.metrics.path_length import path_length_result
@@ -25,7 +26,8 @@ def latent_results(
     seconds: MutableMapping[str, float],
     path_length: bool,
 ) -> list[Result]:
-    """Of a model that encodes and decodes: PSNR, SSIM and, where fetched, LPIPS of held-out items. path_length: also
+    """Of a model that encodes and decodes: PSNR, SSIM and, where fetched, LPIPS of held-out items, and how many
+    numbers of its codes are used. path_length: also
     the perceptual path length of one with a latent space. seconds: told what each took. Raises BadValue."""
     item = dataset.spec[key]
     if item.modality != "image":
@@ -36,6 +38,8 @@ def latent_results(
     if can_reconstruct(model):
         started = time.perf_counter()
         results += reconstruction_results(model, dataset.test)
+        used = active_units_result(model, dataset.test)
+        results += [] if used is None else [used]
         seconds["reconstruction"] = time.perf_counter() - started
     if path_length:
         started = time.perf_counter()

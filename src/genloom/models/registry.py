@@ -25,6 +25,7 @@ BUILT_IN = {
     "mean-flow": "genloom.models.diffusion.mean_flow:MeanFlow",
     "ngram": "genloom.models.autoregressive.ngram:Ngram",
     "recurrent": "genloom.models.autoregressive.recurrent:RecurrentLM",
+    "vq-gpt": "genloom.models.autoregressive.vq_gpt:VQGPT",
     "gpt": "genloom.models.autoregressive.gpt:GPT",
     "seq2seq": "genloom.models.autoregressive.seq2seq:Seq2Seq",
 }

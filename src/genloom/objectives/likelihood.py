@@ -53,6 +53,19 @@ def discretised_gaussian_nll(
     return -(log_b + torch.log1p(-ratio)).flatten(1).sum(1).float()
 
 
+def gaussian_log_density(z: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:
+    """log N(z; mean, diag exp(log_variance)), summed over the last dimension."""
+    z, mean, log_variance = z.float(), mean.float(), log_variance.float()
+    square = (z - mean).square() * torch.exp(-log_variance)
+    return -0.5 * (square + log_variance + math.log(2 * math.pi)).sum(-1)
+
+
+def importance_bound(log_weights_KB: Tensor) -> Tensor:
+    """-log 1/K sum_k w_k, (B,), of log w_k = log p(x, z_k) - log q(z_k|x): an upper bound of -log p(x) that falls
+    towards it as K grows, and for K = 1 the negative ELBO (Burda, Grosse and Salakhutdinov 2016, equation 8)."""
+    return math.log(len(log_weights_KB)) - log_weights_KB.logsumexp(0)
+
+
 def bernoulli_nll(x: Tensor, logits: Tensor) -> Tensor:
     """Binary cross-entropy of values in [0, 1], summed over an item's elements. Grey values make it a convention, not
     a likelihood: its least value is their entropy, not 0."""

@@ -39,6 +39,21 @@ def vae(size: str = "small") -> Recipe:
 
 
 @recipe(
+    "beta-vae",
+    "vae with the KL divergence weighed four times: fewer, more separate directions of change, plainer copies",
+    smoke={**SMOKE, "config.width": 8, "config.latent": 8},
+    ranges={
+        "config.beta": Log(0.25, 16.0),
+        "train.batch": Choice(32, 64, 128, 256),
+        "config.latent": Choice(8, 16, 32),
+    },
+)
+def beta_vae() -> Recipe:
+    """Higgins et al. 2017 (beta-VAE), with the calibrated decoder of `vae`."""
+    return Recipe("vae", conv.VAEConfig(latent=16, beta=4.0), DataOptions(), TrainOptions(budget="2m", batch=64))
+
+
+@recipe(
     "vae-mlp",
     "the course's VAE: two small fully connected networks, binary cross-entropy + beta x KL",
     smoke={**SMOKE, "config.hidden": 64},

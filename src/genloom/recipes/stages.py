@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from genloom.data.options import DataOptions
 from genloom.engine.options import TrainOptions
+from genloom.models.autoregressive.vq_gpt import VQGPTConfig
 from genloom.models.diffusion.latent_flow import LatentFlowConfig
 from genloom.models.diffusion.mean_flow import MeanFlowConfig
 from genloom.recipes.ranges import Choice, Linear, Log
@@ -38,6 +39,23 @@ def latent_flow(size: str = "nano") -> Recipe:
     if size == "small":
         config = LatentFlowConfig(replace(config.flow, widths=(128, 256), blocks=(1, 3), attention=(1,)))
     return Recipe("latent-flow", config, DataOptions(), TrainOptions(budget="10m", batch=64))
+
+
+@recipe(
+    "vq-gpt",
+    "a transformer that writes pictures word by word in a finished vq-vae's words (--given autoencoder=RUN)",
+    smoke={"config.width": 64, "config.depth": 2, "train.budget": "30steps", "train.batch": 16, "data.limit": 200},
+    ranges={
+        "config.optimizer.lr": Log(3e-4, 1e-2),
+        "config.optimizer.muon_lr": Log(2e-3, 1e-1),
+        "train.batch": Choice(32, 64, 128),
+        "config.width": Choice(128, 192, 256),
+        "config.dropout": Linear(0.0, 0.3),
+    },
+)
+def vq_gpt() -> Recipe:
+    """2M parameters; pictures of 49 to 256 words."""
+    return Recipe("vq-gpt", VQGPTConfig(), DataOptions(), TrainOptions(budget="5m", batch=64))
 
 
 @recipe(

@@ -24,7 +24,11 @@ if TYPE_CHECKING:
     from genloom.engine.load import Loaded
     from genloom.metrics.base import Result
 
-SCORES = {"reconstruction": "squared error of the copy", "nll": "negative log-likelihood, nats"}
+SCORES = {
+    "reconstruction": "squared error of the copy",
+    "relative": "share of an item's variance that the copy misses",
+    "nll": "negative log-likelihood, nats",
+}
 TILES, ROWS, NAMED = 16, 100, 3  # items of each kind in the picture, rows of a table there, items that are printed
 
 
@@ -44,9 +48,10 @@ def anomaly(
     """Scores items, the most unusual first in a .csv or .json, and shows the n most and least unusual in a .png beside.
 
     data: whose items; None: the held-out ones of the run's own data. overrides: fields of the data. score:
-    "reconstruction", the squared error of an item's copy, or "nll", the negative log-likelihood; by default the first
-    that the model can. anomalous: the classes that are to be told from the others, several by semicolon; by default
-    those the run was trained without (--data.without). Then the area under the ROC curve is stated.
+    "reconstruction", the squared error of an item's copy, "relative", that beside the item's own variance, or "nll",
+    the negative log-likelihood; by default the first that the model can. anomalous: the classes that are to be told
+    from the others, several by semicolon; by default those the run was trained without (--data.without). Then the area
+    under the ROC curve is stated.
 
     Raises BadValue for a model that gives no such score or data without classes, BadData for items of another kind or
     shape and where all are of one kind.
@@ -76,6 +81,8 @@ def anomaly(
         else:
             errors = metric.copy_errors(loaded.model, items.take, key, len(items), loaded.device)
             scores = errors.mean(1)
+            if score == "relative":
+                scores = _relative(items, errors)
     order = torch.argsort(scores, descending=True, stable=True)
     columns = _columns(items, errors)
     results = [] if unusual is None else metric.detection(scores, unusual, score)
@@ -93,7 +100,7 @@ def anomaly(
         "anomalous": None if unusual is None else _kinds(items, unusual),
         "results": [r.to_json() for r in results],
     }  # fmt: skip
-    picture = _shown(loaded, items, order, n, score == "reconstruction")
+    picture = _shown(loaded, items, order, n, score != "nll")
     _write(place, picture, rows, about)
     facts: list[tuple[str, Any]] = [(r.name, _told(r)) for r in results]
     facts += [(f"unusual {i + 1}", ", ".join(f"{k} {v}" for k, v in row.items())) for i, row in enumerate(rows[:NAMED])]
@@ -105,14 +112,25 @@ def anomaly(
                  {**about, "out": str(place), "items": rows}, notes, _png(picture))  # fmt: skip
 
 
+def _relative(items: Judged, errors: Tensor) -> Tensor:
+    """`metrics.anomaly.relative`, block by block."""
+    import torch
+
+    from genloom.metrics.anomaly import BATCH, relative
+
+    blocks = torch.arange(len(items)).split(BATCH)
+    return torch.cat([relative(errors[i], items.take(i)[items.key].flatten(1)) for i in blocks])
+
+
 def _score(loaded: Loaded, score: str | None) -> str:
     """The score that is asked for, or the first the model can. Raises BadValue."""
     from genloom.core import HasLikelihood
     from genloom.metrics.anomaly import can_copy
 
-    able = {"reconstruction": can_copy(loaded.model), "nll": isinstance(loaded.model, HasLikelihood)}
+    copies = can_copy(loaded.model)
+    able = {"reconstruction": copies, "relative": copies, "nll": isinstance(loaded.model, HasLikelihood)}
     if score is not None and score not in SCORES:
-        raise BadValue(f"--score: expected {' or '.join(SCORES)}, got {score!r}")
+        raise BadValue(f"--score: expected {', '.join(SCORES)}, got {score!r}")
     usable = [name for name, can in able.items() if can]
     if not usable:
         raise BadValue(
@@ -120,7 +138,7 @@ def _score(loaded: Loaded, score: str | None) -> str:
             "recipe autoencoder or vae"
         )
     if score is not None and not able[score]:
-        why = "copies nothing through a narrower code" if score == "reconstruction" else "gives no likelihood"
+        why = "copies nothing through a narrower code" if score != "nll" else "gives no likelihood"
         raise BadValue(f"--score {score}: the model of {loaded.run.path} {why}: use --score {usable[0]}")
     return score or usable[0]
 
@@ -135,6 +153,9 @@ def _items(loaded: Loaded, data: str | Path | None, key: str, overrides: Mapping
         raise BadValue(f"--{next(iter(overrides))} goes with --data; the run's own items come as it was trained")
     if data is None or (str(data) == known.source and not overrides):
         return held_out(data_of(loaded), key), known.source
+    field = loaded.spec[key]
+    if field.modality == "image" and known.channels == "auto":  # as the model has them, not as these have
+        known = replace(known, channels="grey" if field.shape[0] == 1 else "rgb")
     short = {k.removeprefix("data."): v for k, v in overrides.items()}
     options = fields.override(replace(known, source=str(data)), short, prefix="data.", see="genloom data show --help")
     return others(options, loaded.spec, key), str(data)

@@ -20,6 +20,7 @@ from genloom.core import (
     CanCompress,
     CanDecode,
     CanEncode,
+    CanTokenise,
     DataSpec,
     Loss,
     Model,
@@ -65,7 +66,7 @@ class VQVAEConfig:
     optimizer: Optimizer = Optimizer(lr=2e-3)
 
 
-class VQVAE(Model, CanDecode, CanEncode, CanCompress):
+class VQVAE(Model, CanDecode, CanEncode, CanCompress, CanTokenise):
     """Image -> map of latents -> the nearest vectors of a codebook -> copy. Codes can be read and written as tokens."""
 
     Config = VQVAEConfig
@@ -91,6 +92,7 @@ class VQVAE(Model, CanDecode, CanEncode, CanCompress):
         self.quantiser: Codebook | FiniteScalars = (
             FiniteScalars(config.levels) if finite else Codebook(config.codes, channels, config.decay, config.alive)
         )
+        self.vocabulary = self.quantiser.size
         self.code_shape = code_size(field.shape, config.factor, "vq-vae")
         self.latent_shape = (channels, *self.code_shape)
         size = {"width": config.width, "blocks": config.blocks, "factor": config.factor}
@@ -166,12 +168,12 @@ class VQVAE(Model, CanDecode, CanEncode, CanCompress):
         return {"used": float((shares > 0).float().mean()), "perplexity": float(torch.special.entr(shares).sum().exp())}
 
     def codes(self, batch: Batch) -> Tensor:
-        """The codes of items, int64 (B, h, w) from 0 to `quantiser.size` - 1: tokens for a model of sequences."""
+        """The codes of items, int64 (B, h, w) from 0 to `vocabulary` - 1."""
         return self.quantiser.nearest(self.compress(batch))
 
     def decode_codes(self, codes: Tensor) -> Batch:
         """The items of codes (B, h, w). Raises BadValue for codes that do not exist."""
-        size = self.quantiser.size
+        size = self.vocabulary
         if codes.shape[1:] != self.code_shape or (len(codes) and not 0 <= int(codes.min()) <= int(codes.max()) < size):
             h, w = self.code_shape
             raise BadValue(f"expected codes from 0 to {size - 1} of shape (n, {h}, {w}), got {tuple(codes.shape)}")
