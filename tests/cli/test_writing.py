@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -104,3 +105,18 @@ def test_fields_are_explained(say: Say) -> None:
     assert code == 0
     for name in ("--min_p", "--length_penalty", "--overflow", "--alpha"):
         assert name in out
+
+
+def test_texts_are_what_they_must_be(say: Say, tmp_path: Path) -> None:
+    pattern = ["sample", "words", "--prompt", "the ", "--pattern", "(cat|dog) on [a-o]{3}"]
+    code, out, _ = say(*pattern)
+    assert code == 0
+    assert re.fullmatch("the (cat|dog) on [a-o]{3}\n", out)
+    assert json.loads(say(*pattern, "--json")[1])["finish"] == ["grammar"]
+    for schema, said in (('{"type": "strin"}', "is none"), ('{"type": "object", "minProperties": 1}', "minProperties")):
+        code, out, err = say("sample", "words", "--schema", schema)
+        assert (code, out) == (2, "")
+        assert said in err
+        assert err.count("\n") == 1
+    for words in (["--schema", "nowhere.json"], ["--pattern", "("], ["--pattern", "a", "--schema", "{}"]):
+        assert say("sample", "words", *words)[0] == 2

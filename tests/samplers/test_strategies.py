@@ -210,3 +210,27 @@ def test_repetition_penalty_repeats_less() -> None:
         return len(set(decoding.texts(model, [NOTHING], options, generator())[0].ids))
 
     assert kinds(1.0) < kinds(2.0)
+
+
+def test_a_text_ends_as_often_as_the_model_leaves_its_grammar() -> None:
+    """Token 0 has probability 0.75: a grammar of zeros, one at least, ends after each with probability 0.25."""
+
+    class Zeros:
+        start = 0
+
+        def allowed(self, state: int, left: int) -> Tensor:
+            return torch.tensor([left > 0, False])
+
+        def follow(self, state: int, token: int) -> int:
+            return 1
+
+        def complete(self, state: int) -> bool:
+            return state == 1
+
+    model, n = Chain(torch.tensor([0.75, 0.25]).log().expand(3, 2)), 4000
+    found = decoding.texts(model, [NOTHING] * n, Sampling(length=50), generator(), grammar=Zeros())
+    assert {t.why for t in found} == {"grammar"}
+    for k in (1, 2, 3):
+        assert sum(len(t.ids) == k for t in found) / n == pytest.approx(0.25 * 0.75 ** (k - 1), abs=0.03)
+    beam = Sampling(length=50, decoding=Decoding(strategy="beam", beams=2, length_penalty=0.0))
+    assert decoding.texts(model, [NOTHING], beam, generator(), grammar=Zeros())[0].ids == (0,)

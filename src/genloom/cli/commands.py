@@ -10,7 +10,7 @@ from genloom.cli.parse import Parsed
 from genloom.errors import BadValue
 
 SAMPLING = ("steps", "solver", "guidance", "temperature", "top_k", "top_p", "length", "prior", "truncation")
-WRITING = ("decode", "stop", "logprobs", "draft", "weights")
+WRITING = ("decode", "stop", "logprobs", "draft", "weights", "pattern", "schema")
 
 
 def _given(parsed: Parsed, *names: str) -> dict[str, Any]:

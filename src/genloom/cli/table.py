@@ -130,6 +130,8 @@ VERBS = (
             Flag(
                 "--logprobs", "int", "tell each token's log-probability, and the likeliest K in its place", metavar="K"
             ),
+            Flag("--pattern", "text", "a regular expression that the text after the prompt matches", metavar="REGEX"),
+            Flag("--schema", "text", "a JSON schema that it meets: a file, or the JSON", metavar="FILE|JSON"),
             Flag("--draft", "text", "a smaller run that proposes tokens: the same texts, sooner", metavar="RUN"),
             Flag(
                 "--weights", "text", "fp32, or int8: large models write faster on a CPU, nearly the same text", "fp32"

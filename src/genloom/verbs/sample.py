@@ -201,6 +201,8 @@ def sample(
     logprobs: int | None = None,
     draft: AnyRun = None,
     weights: str | None = None,
+    pattern: str | None = None,
+    schema: Any = None,
     decoding: Mapping[str, Any] | None = None,
     animate: bool = False,
     runs: str | Path = "runs",
@@ -214,7 +216,7 @@ def sample(
     n items from the same noise; prompts: a file of them, one a line; negative: what guidance is to lead away from,
     words or a class; interval: times at which it guides, "0.2:0.8"; partner: a worse run to lead away from instead.
     animate: how the items come out of noise, as a .gif or .mp4; for models that refine noise.
-    decode, stop, logprobs, draft, weights, decoding: of texts, see `genloom.verbs.writing.Wishes` and
+    decode, stop, logprobs, draft, weights, pattern, schema, decoding: of texts, see `genloom.verbs.writing.Wishes` and
     `genloom.core.Decoding`, of which `decoding` holds fields by name. A text is the same whatever n.
     Raises BadValue for what does not fit the run's modality, before any work.
     """
@@ -235,7 +237,7 @@ def sample(
         prior=prior,
         truncation=truncation,
     )
-    made = writing.wishes(decode, stop, logprobs, draft, weights, decoding)
+    made = writing.wishes(decode, stop, logprobs, draft, weights, pattern, schema, decoding)
     loaded = open_run(run, runs, raw)
     check_truncation(loaded, options)
     name, kind = preview.item_field(loaded.spec)
@@ -384,6 +386,8 @@ def stream(
     stop: str | Sequence[str] | None = None,
     draft: AnyRun = None,
     weights: str | None = None,
+    pattern: str | None = None,
+    schema: Any = None,
     decoding: Mapping[str, Any] | None = None,
     runs: str | Path = "runs",
     **choices: Any,
@@ -395,7 +399,7 @@ def stream(
     from genloom.verbs import writing
 
     options = sampling(**choices)
-    made = writing.wishes(decode, stop, None, draft, weights, decoding)
+    made = writing.wishes(decode, stop, None, draft, weights, pattern, schema, decoding)
     loaded = open_run(run, runs, raw)
     _, kind = preview.item_field(loaded.spec)
     if label is not None:

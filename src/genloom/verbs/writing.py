@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from genloom.core import CanContinue, Sampling
     from genloom.engine.load import Loaded
-    from genloom.samplers.decoding import Written
+    from genloom.samplers.decoding import Grammar, Written
 
 AnyRun: TypeAlias = Any
 LENGTH = 500  # tokens of a text where nobody says otherwise: enough to judge one
@@ -33,6 +34,8 @@ class Wishes:
     logprobs: int | None = None
     draft: AnyRun = None
     weights: str | None = None
+    pattern: str | None = None
+    schema: Any = None
     fields: Mapping[str, Any] = field(default_factory=dict)
 
     def given(self) -> dict[str, Any]:
@@ -54,6 +57,8 @@ def wishes(
     logprobs: int | None,
     draft: AnyRun,
     weights: str | None,
+    pattern: str | None,
+    schema: Any,
     fields: Mapping[str, Any] | None,
 ) -> Wishes:
     """Checked. Raises BadValue."""
@@ -64,9 +69,10 @@ def wishes(
         raise BadValue(f"--logprobs: expected from 0 to 100 likeliest tokens, got {logprobs}")
     if weights not in (None, "fp32", "int8"):
         raise BadValue(f"--weights: expected fp32 or int8, got {weights!r}")
-    return Wishes(
-        decode, [s.replace("\\n", "\n").replace("\\t", "\t") for s in stops], logprobs, draft, weights, fields or {}
-    )
+    if pattern is not None and schema is not None:
+        raise BadValue("--pattern and --schema are two ways to say what a text must be: keep one")
+    stops = [s.replace("\\n", "\n").replace("\\t", "\t") for s in stops]
+    return Wishes(decode, stops, logprobs, draft, weights, pattern, schema, fields or {})
 
 
 @dataclass(frozen=True)
@@ -80,6 +86,7 @@ class Desk:
     options: Sampling
     wishes: Wishes
     small: CanContinue | None
+    grammar: Grammar | None
     notes: tuple[str, ...]
 
     def generators(self, n: int, seed: int) -> list[Generator]:
@@ -122,11 +129,34 @@ def desk(
     ids = torch.zeros(0, dtype=torch.int64) if ids is None else ids
     ids = ids.to(loaded.device)
     model = _light(loaded) if made.weights == "int8" else loaded.model
-    desk = Desk(
-        loaded, model, prompt or "", ids, options, made, _small(loaded, made.draft, runs), unseen(loaded, prompt)
-    )
-    decoding.checked(desk.model, [ids], options)
+    small = _small(loaded, made.draft, runs)
+    grammar = _grammar(loaded, made)
+    desk = Desk(loaded, model, prompt or "", ids, options, made, small, grammar, unseen(loaded, prompt))
+    decoding.checked(desk.model, [ids], options, grammar)
     return desk
+
+
+def _grammar(loaded: Loaded, made: Wishes) -> Grammar | None:
+    """What the text must be. Raises BadValue for what cannot be."""
+    from genloom.modalities import grammar
+
+    assert loaded.tokenizer is not None
+    if made.pattern is not None:
+        return grammar.of_pattern(made.pattern, loaded.tokenizer)
+    if made.schema is None:
+        return None
+    schema = made.schema
+    if isinstance(schema, str | Path):
+        content = str(schema)
+        try:
+            if not content.lstrip().startswith(("{", "true", "false")):
+                content = Path(schema).expanduser().read_text(encoding="utf-8")
+            schema = json.loads(content)
+        except OSError as error:
+            raise BadValue(f"--schema {made.schema} cannot be read: {error.strerror or error}") from None
+        except ValueError as error:
+            raise BadValue(f"--schema {made.schema} is no JSON: {error}") from None
+    return grammar.of_schema(schema, loaded.tokenizer)
 
 
 def _light(loaded: Loaded) -> CanContinue:
@@ -180,6 +210,7 @@ def written(desk: Desk, n: int, seed: int, place: Path | None, data: Mapping[str
             desk.options,
             desk.generators(n, seed),
             ended=desk.ended(),
+            grammar=desk.grammar,
             small=desk.small,
             top=top,
         )
@@ -233,7 +264,13 @@ def pieces(desk: Desk, seed: int) -> Iterator[str]:
         yield desk.prompt
     with preview.resting(desk.loaded.model):
         chosen = decoding.tokens(
-            desk.model, [desk.ids], desk.options, desk.generators(1, seed), ended=desk.ended(), small=desk.small
+            desk.model,
+            [desk.ids],
+            desk.options,
+            desk.generators(1, seed),
+            ended=desk.ended(),
+            grammar=desk.grammar,
+            small=desk.small,
         )
         for one in chosen:
             token = int(one.token_R[0])
