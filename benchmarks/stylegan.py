@@ -41,7 +41,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--budget", default="8m")
     parser.add_argument("--run", default=None)
-    parser.add_argument("--runs", default="/tmp/stylegan")
+    parser.add_argument("--runs", default="runs")
     a = parser.parse_args()
     dataset = load(DataOptions(source="emoji", size="32"))
     if a.run is None:

@@ -24,6 +24,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "gan-mlp": {"latent": 8, "generator_widths": (64,), "discriminator_widths": (32,)},
     "pix2pix": {"width": 8, "judge_width": 8},
     "r3gan": {"width": 8, "latent": 8, "embedding": 4},
+    "progressive-gan": {"width": 2, "latent": 8, "grown": 0.1},
     "stylegan": {"width": 8, "latent": 8, "style": 8, "depth": 2, "p": 0.2},
     "kl-autoencoder": {"width": 8, "copy": CopyOptions(judge_width=8, adversarial_start=0.0)},
     "vq-vae": {"width": 8, "codes": 16, "copy": CopyOptions(judge_width=8, adversarial_start=0.0)},
@@ -42,7 +43,10 @@ GIVEN = {
     "mean-flow": {"teacher": "flow"},
     "vq-gpt": {"autoencoder": "vq-vae"},
 }
-ODD = ["vae", "vae-mlp", "gan", "gan-mlp", "r3gan", "stylegan", "flow", "autoencoder", "kl-autoencoder", "vq-vae"]
+ODD = [
+    *["vae", "vae-mlp", "gan", "gan-mlp", "r3gan", "stylegan", "progressive-gan"],
+    *["flow", "autoencoder", "kl-autoencoder", "vq-vae"],
+]
 APART = {"two_processes": "each process weighs the judge by its own rows' gradients"}
 EXCEPTIONS = {"kl-autoencoder": APART, "vq-vae": APART}
 CONFIGURED = [
@@ -64,6 +68,7 @@ CONFIGURED = [
     ("gan", {**SMALL["gan"], "loss": "wgan-gp", "n_critic": 2}),
     ("gan", {**SMALL["gan"], "loss": "hinge", "spectral_norm": True}),
     ("gan", {**SMALL["gan"], "network": "mlp", "hidden": (32,), "conditional": False, "packing": 2}),
+    ("progressive-gan", {**SMALL["progressive-gan"], "loss": "non-saturating", "conditional": True}),
     ("stylegan", {**SMALL["stylegan"], "conditional": True, "embedding": 4, "augment": "off", "path": 0.0}),
     ("vae", {**SMALL["vae"], "latent": 2}),
     ("pix2pix", {**SMALL["pix2pix"], "adversarial": 0.0, "noisy": 0}),
@@ -100,7 +105,20 @@ def test_options_keep_the_contract(name: str, config: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("shape", [(3, 20, 14), (1, 17, 9)])
 @pytest.mark.parametrize(
-    "name", ["vae", "vae-mlp", "gan", "gan-mlp", "r3gan", "stylegan", "flow", "autoencoder", "kl-autoencoder", "vq-vae"]
+    "name",
+    [
+        "vae",
+        "vae-mlp",
+        "gan",
+        "gan-mlp",
+        "r3gan",
+        "stylegan",
+        "progressive-gan",
+        "flow",
+        "autoencoder",
+        "kl-autoencoder",
+        "vq-vae",
+    ],
 )
 def test_colour_and_odd_sizes_without_labels(name: str, shape: tuple[int, int, int]) -> None:
     cls = model_class(name)

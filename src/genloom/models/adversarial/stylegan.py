@@ -50,7 +50,7 @@ from genloom.objectives.adversarial import bce_discriminator, bce_generator
 from genloom.objectives.augment import KINDS, MOST, NORMAL, UNIFORM, adapted, augmented
 from genloom.objectives.regularisers import path_lengths, squared_gradient
 
-ADAM = Optimizer("adam", lr=2.5e-3, betas=(0.0, 0.99), clip=0.0, warmup=0.0, decay="cosine", final=0.1)
+ADAM = Optimizer("adam", lr=1e-2, betas=(0.0, 0.99), clip=0.0, warmup=0.0, decay="cosine", final=0.1)
 ADAPT_EVERY = 4  # steps between two moves of p
 CENTRE_OF = 4096  # styles whose mean is the centre
 
