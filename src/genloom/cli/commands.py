@@ -96,7 +96,8 @@ def translate(parsed: Parsed) -> Any:
 
     if "text" in parsed.values:
         return answer(parsed.words[0], str(parsed.values["text"]), **_given(parsed, "seed", "raw", "out", "runs"))
-    keys = ("mask", "n", "factor", "sigma", "strength", "share", "label", "steps", "solver", "guidance", "seed", "raw")
+    keys = ("mask", "n", "factor", "sigma", "strength", "share", "label", "steps", "solver", "guidance", "temperature",
+            "top_p", "length", "seed", "raw")  # fmt: skip
     run, *photo = parsed.words
     task = str(parsed.values.get("task", ""))
     return translate(run, task, photo[0] if photo else None, **_given(parsed, *keys, "out", "runs"))

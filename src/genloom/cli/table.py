@@ -252,11 +252,15 @@ VERBS = (
     ),
     Verb(
         "translate",
-        "fill holes, enlarge, colour or redraw pictures, turn one kind into another, continue sounds, translate texts",
-        (RUN, Argument("PHOTO", "a picture, sound or clip; without one, held-out items are scored", required=False)),
+        "fill holes, enlarge, colour or redraw pictures, turn one kind into another, continue, harmonise, translate",
+        (RUN, Argument("PHOTO", "a picture, sound, clip or score; without one, held-out items serve", required=False)),
         (
             Flag("--text", "text", "a text to be translated or answered by a model of texts, as by seq2seq"),
-            Flag("--task", "text", "inpaint, outpaint, super-resolution, colour, denoise, sdedit, continue or A-to-B"),
+            Flag(
+                "--task",
+                "text",
+                "inpaint, outpaint, super-resolution, colour, denoise, sdedit, continue, harmonise or A-to-B",
+            ),
             Flag("--mask", "text", "a picture, white where nothing is known", "a rectangle", metavar="PATH"),
             Flag(
                 "--n",
@@ -273,15 +277,25 @@ VERBS = (
             Flag("--steps", "int", "network evaluations", "50, of palette and sdedit the model's own"),
             Flag("--solver", "text", "the sampler's solver by name", "ddim, of palette and sdedit the model's own"),
             Flag("--guidance", "float", "strength of classifier-free guidance; 1 is none", "the model's own"),
+            Flag("--temperature", "float", "of music: below 1 bolder choices are rarer", "1"),
+            Flag("--top-p", "float", "of music: only the likeliest tokens that together have this probability", "1"),
+            Flag("--length", "int", "of music that goes on: tokens that are added", "a window"),
             SEED,
             RAW,
-            Flag("--out", "text", "where to write: .png or .npy", "RUN/samples/", metavar="PATH"),
+            Flag(
+                "--out",
+                "text",
+                "where to write: .png or .npy; music: .mid, .musicxml, .wav",
+                "RUN/samples/",
+                metavar="PATH",
+            ),
             RUNS,
         ),
         (
             "genloom translate 0001-flow --task inpaint",
             "genloom translate 0001-flow photo.png --task super-resolution --factor 4 --out larger.png",
             'genloom translate 0002-seq2seq --text "Ein Hund rennt durch den Schnee."',
+            "genloom translate 0002-music-transformer melody.mid --task harmonise --out chorale.mid",
         ),
     ),
     Verb(

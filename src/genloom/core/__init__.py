@@ -19,6 +19,7 @@ from genloom.core.play import Loss, Optimizer, Phase, Player, Step, derive_seed
 from genloom.core.reading import CanContinue, CanLighten, Reading
 from genloom.core.spec import (
     CONTINUOUS,
+    TOKENS,
     Batch,
     Column,
     DataSpec,
@@ -34,9 +35,11 @@ from genloom.core.spec import (
     the_prompt,
     translations,
 )
+from genloom.core.tokens import counted, opening
 
 __all__ = [
     "CONTINUOUS",
+    "TOKENS",
     "Batch",
     "CanCompress",
     "CanContinue",
@@ -64,7 +67,9 @@ __all__ = [
     "batch_size",
     "config_from_json",
     "config_to_json",
+    "counted",
     "derive_seed",
+    "opening",
     "pictures",
     "spec_from_json",
     "spec_to_json",

@@ -44,8 +44,10 @@ class Reading(ABC):
 
 class CanContinue(ABC):
     """Says what may come next. item: the name of the field of token ids; vocabulary: how many there are; context: the
-    most tokens that are looked at, None where there is no bound, or where what lies far back fades by itself."""
+    most tokens that are looked at, None where there is no bound, or where what lies far back fades by itself; alike:
+    whether the same prompt has the same continuations in every row, as it has where rows are told nothing else."""
 
+    alike: bool = True
     item: str
     vocabulary: int
     context: int | None

@@ -5,6 +5,7 @@ Tensor shapes leave out the batch dimension: an image is (C, H, W), a text is (L
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeAlias
@@ -43,18 +44,22 @@ class Field:
     """One named part of an item.
 
     modality: "image", "audio", "video", "table", "vector" (floats), "text" (token ids) or "class" (an index into
-        `classes`).
+        `classes`), "music" (token ids of notes), "molecule" (token ids of SMILES).
     shape: without the batch dimension: image (C, H, W), audio (C, T), video (C, T, H, W), table and vector (D,),
-        text (L,), class ().
+        text, music and molecule (L,), class ().
     range: least and greatest value of a continuous field; models see and return images in this range. A field without
-        bounds, as of another model's latents, has (-inf, inf) and is expected to have mean 0 and deviation 1.
+        bounds, as of another model's latents, has (-inf, inf) and is expected to have mean 0 and deviation 1. Of music
+        the lowest and highest pitch of the training pieces.
     vocabulary: how many token ids a discrete field has; 0 for continuous ones.
-    classes: names of a class field's values, in the order of their indices.
+    classes: names of a class field's values, in the order of their indices; of molecules what each token id stands for.
     role: "item" is what a model learns to generate, "condition" what it may be told beforehand.
     domain: fields of one domain are paired; different domains are independent collections.
     rate: samples of audio or frames of video a second; 0 where there is no time.
-    end: the id that ends a text and fills the rest of its row; -1 where texts are windows without an end.
+    end: the id that ends a text and fills the rest of its row, or stands between two pieces of music; -1 where items
+        are windows without an end.
     columns: of a table, in the order of a row's numbers.
+    whole: whether an item of token ids is a whole piece, filled up with `end`, instead of a window of a long row.
+    grid: (steps a beat, voices) of music whose voices take turns at every step; windows of it begin with a beat.
     """
 
     modality: str
@@ -67,10 +72,19 @@ class Field:
     rate: float = 0.0
     end: int = -1
     columns: tuple[Column, ...] = ()
+    whole: bool = False
+    grid: tuple[int, ...] = ()
+
+    @property
+    def cycle(self) -> int:
+        """After how many tokens of music on a grid a beat begins again; 1 for everything else."""
+        return math.prod(self.grid)
 
 
 CONTINUOUS = ("image", "audio", "video", "table", "vector")
 """Modalities whose items are floats in a range."""
+TOKENS = ("text", "music", "molecule")
+"""Modalities whose items are token ids (L,)."""
 
 DataSpec: TypeAlias = Mapping[str, Field]
 Batch: TypeAlias = Mapping[str, Tensor]
@@ -175,5 +189,5 @@ def _field(entry: Mapping[str, Any]) -> Field:
     columns = tuple(
         Column(**{**c, "values": tuple(c["values"]), "knots": tuple(c["knots"])}) for c in entry.get("columns", ())
     )
-    tuples = {k: tuple(entry[k]) for k in ("shape", "range", "classes")}
+    tuples = {k: tuple(entry.get(k, ())) for k in ("shape", "range", "classes", "grid")}
     return Field(**{**entry, **tuples, "columns": columns})

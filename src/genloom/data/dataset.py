@@ -24,6 +24,7 @@ from genloom.data.left_out import leave_out
 from genloom.data.options import DataOptions
 from genloom.data.parts import ImageSplit, Independent, Split, alone
 from genloom.data.splits import Rows, shuffled
+from genloom.data.transpose import transposed
 from genloom.errors import BadData
 from genloom.modalities.text import Tokenizer
 
@@ -89,7 +90,7 @@ _SHAPING = ("size", "resize", "channels", "labels", "flip", "context", "limit", 
 
 
 # The same of options that came later: they count where they are not what they were when there was no such choice.
-_SHAPING_SINCE = ("direction", "target", "seconds", "rate", "audio", "frames", "pair", "pairing")
+_SHAPING_SINCE = ("direction", "target", "seconds", "rate", "audio", "frames", "pair", "pairing", "voices", "transpose")
 
 
 def digest_of(options: DataOptions, content: bytes, splits: tuple[Split, ...], tokenizer: Tokenizer | None) -> str:
@@ -233,16 +234,18 @@ def hash_images(images: Tensor) -> bytes:
 
 def augment(batch: Batch, spec: DataSpec, options: DataOptions, step: Step) -> Batch:
     """With `options.flip`, every training image is mirrored left to right or not, by a draw from `step`; with
-    `options.drop_parts`, captions lose some of their parts.
+    `options.drop_parts`, captions lose some of their parts; with `options.transpose`, music is moved up or down.
 
     The tensors given are left alone; other fields pass through.
     """
-    if not (options.flip or options.drop_parts):
+    if not (options.flip or options.drop_parts or options.transpose):
         return batch
     out = dict(batch)
     for name, field_ in spec.items():
         if options.drop_parts and field_.modality == "text" and field_.role == "condition" and name in out:
             out[name] = drop_parts(out[name], options.drop_parts, step)
+        if options.transpose and field_.modality == "music" and name in out:
+            out[name] = transposed(out[name], field_, options.transpose, step)
         if options.flip and field_.modality == "image" and name in out:
             x_BCHW = out[name]
             mirror_B111 = (step.rand(len(x_BCHW)) < 0.5).to(x_BCHW.device)[:, None, None, None]

@@ -17,6 +17,8 @@ from genloom.data.folder import load_folder
 from genloom.data.foreign import is_foreign, load_foreign
 from genloom.data.foreign_store import is_kept, load_kept
 from genloom.data.listing import Listing, of_files, scan
+from genloom.data.music import ENDINGS as SCORES
+from genloom.data.music import load_music
 from genloom.data.options import DataOptions
 from genloom.data.parts import ImageSplit
 from genloom.data.sets.registry import ENTRIES, cards, load_set
@@ -72,7 +74,7 @@ def _load_path(path: Path, options: DataOptions) -> Dataset:
     if path.is_dir():
         if is_kept(path):
             return load_kept(path, options)
-        held = scan(path, PICTURES | TEXTS | ARRAYS | SOUNDS | CLIPS)
+        held = scan(path, PICTURES | TEXTS | ARRAYS | SOUNDS | CLIPS | SCORES)
         if (signals := _signals(path, held, options)) is not None:
             return signals
         pictures, texts = held.only(PICTURES), text_files(held)
@@ -92,6 +94,8 @@ def _load_path(path: Path, options: DataOptions) -> Dataset:
     if ending in SOUNDS | {".mp4"}:
         what = "recording" if ending in SOUNDS else "clip"
         raise BadData(f"{path} is one {what}, and a model needs several: give a folder of them")
+    if ending in SCORES:
+        raise BadData(f"{path} is one score, and a model needs several: give a folder of them")
     if ending in PICTURES:
         raise BadData(f"{path} is one picture, and a model needs several: give a folder of pictures")
     if options.read in ("answers", "preferences") or options.aligned is not None or _speaks(path, options):
@@ -107,7 +111,10 @@ def _speaks(path: Path, options: DataOptions) -> bool:
 
 
 def _signals(path: Path, held: Listing, options: DataOptions) -> Dataset | None:
-    """Sounds or clips, where they are what a folder holds most of, or what is asked for."""
+    """Music, sounds or clips, where they are what a folder holds most of, or what is asked for."""
+    scores = held.only(SCORES)
+    if options.read == "music" or (options.read == "auto" and 2 * len(scores) > len(held)):
+        return load_music(path, options, scores)
     sounds, clips, pictures = held.only(SOUNDS), held.only(CLIPS), held.only(PICTURES)
     if options.read == "audio" or (options.read == "auto" and len(sounds) > max(len(pictures), len(clips))):
         return load_sounds(path, options, sounds)

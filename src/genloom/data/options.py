@@ -23,8 +23,9 @@ class DataOptions:
     limit: use only the first N training items; None uses all.
     validation: "own" keeps a share of the training items aside; "test" trains on those too and watches the test items.
     read: what files are: of a .csv or .tsv "table" (a row an item) or "text"; of a folder with several kinds "image",
-        "audio", "video" or "text"; of an array "image" or "video"; of lines with two or three texts "answers" (a prompt
-        and its answer) or "preferences" (a prompt, the better answer, the worse one); "auto" goes by what there is.
+        "audio", "video", "music" or "text"; of an array "image" or "video"; of lines with two or three texts "answers"
+        (a prompt and its answer) or "preferences" (a prompt, the better answer, the worse one); "auto" goes by what
+        there is.
     aligned: a text file whose lines answer those of `source`, line by line.
     direction: of multi30k's answers, the language of the prompt and that of the answer, as "de-en".
     target: a table's column of classes that is told to the model as a condition instead of being generated.
@@ -37,6 +38,8 @@ class DataOptions:
     seconds: how long sounds are, cut or followed by silence; None takes what nine of ten recordings need, up to 2.
     rate: samples a second of sounds; None takes what most recordings have, up to 16000.
     audio: what a model of sound makes: "mel", log-mel spectrograms that are then turned into sound, or "waveform".
+    voices: of music on a grid of sixteenths; 0 keeps notes as events; None: four of chorales, of one's own scores 0.
+    transpose: training windows of music are moved by up to so many semitones, within the range of training pitches.
     frames: how many frames clips have; None keeps what all share (up to 32), or else takes 16.
     strict: refuse a data set with unreadable files instead of skipping them by name.
     split: a split file (`genloom data split`) that says which items train, validate and test; None takes the data's
@@ -60,7 +63,7 @@ class DataOptions:
     context: int = 256
     limit: int | None = None
     validation: Literal["own", "test"] = "own"
-    read: Literal["auto", "image", "audio", "video", "table", "text", "answers", "preferences"] = "auto"
+    read: Literal["auto", "image", "audio", "video", "music", "table", "text", "answers", "preferences"] = "auto"
     aligned: str | None = None
     direction: str = ""
     target: str | None = None
@@ -71,6 +74,8 @@ class DataOptions:
     seconds: float | None = None
     rate: int | None = None
     audio: Literal["mel", "waveform"] = "mel"
+    voices: int | None = None
+    transpose: int = 0
     frames: int | None = None
     strict: bool = False
     split: str | None = None

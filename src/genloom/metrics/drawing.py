@@ -76,6 +76,22 @@ def draw_floats(
         model.train(training)
 
 
+@torch.no_grad()
+def draw_ids(
+    model: Model, key: str, n: int, generator: torch.Generator, options: Sampling = Sampling(), batch: int = CHUNK
+) -> Tensor:
+    """n items of token ids (n, L) on the CPU, drawn in chunks."""
+    if not isinstance(model, CanSample):
+        raise BadData(f"{type(model).__name__} cannot draw samples")
+    training = model.training
+    model.eval()
+    try:
+        sizes = [min(batch, n - start) for start in range(0, n, batch)]
+        return torch.cat([model.sample(m, options=options, generator=generator)[key].cpu() for m in sizes])
+    finally:
+        model.train(training)
+
+
 def not_finite(items: Tensor) -> int:
     """How many items of a batch hold a value that is NaN or infinite, which would be drawn as black."""
     if not items.is_floating_point():

@@ -6,18 +6,18 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor
 
 from genloom import __version__
-from genloom.core import Batch, CanSample, Field, HasLikelihood, Model, Sampling
+from genloom.core import Batch, CanSample, CanStream, Field, HasLikelihood, Model, Sampling
 from genloom.errors import BadData, BadValue
 from genloom.metrics.answers import MOST as ANSWERS
 from genloom.metrics.answers import Answered, answer_results, answered, told
 from genloom.metrics.base import Result
-from genloom.metrics.drawing import CHUNK, checked_items, draw_floats
+from genloom.metrics.drawing import CHUNK, checked_items, draw_floats, draw_ids
 from genloom.metrics.drawing import draw as draw
 from genloom.metrics.drawing import write as write
 from genloom.metrics.features import Extractor
@@ -25,6 +25,9 @@ from genloom.metrics.figures import compare
 from genloom.metrics.latents import latent_results
 from genloom.metrics.likelihood import Decodes, likelihood
 from genloom.metrics.lpips import load_lpips
+from genloom.metrics.music.likelihood import note_likelihood
+from genloom.metrics.music.samples import MOST as PIECES
+from genloom.metrics.music.samples import HasPieces, of_music
 from genloom.metrics.originality import Originality, originality
 from genloom.metrics.pairs import pair_results, source_of, tasks_of, to_be_made
 from genloom.metrics.pairwise import pairwise_result
@@ -132,6 +135,8 @@ def evaluate(
         elif item.modality == "table":
             with drawing():
                 rows = draw_floats(model, key, n, generator, options, batch)
+        elif item.modality == "music":
+            rows = draw_ids(model, key, min(n, PIECES), generator, options)
         elif (prompt := told(dataset.spec)) is not None and dataset.tokenizer is not None:
             replies = answered(model, dataset.test, key, prompt, dataset.tokenizer, generator, options, min(n, ANSWERS))
             given = list(replies.texts)
@@ -148,10 +153,13 @@ def evaluate(
     results, seconds = list(found.results) if found else [], {**seconds, **(found.seconds if found else {})}
     if rows is not None:
         started = time.perf_counter()
-        found = Evaluation(dataset.name, dataset.digest, n, ())
-        figures = of_rows(rows, item, dataset.train, dataset.test, seed)
+        found = Evaluation(dataset.name, dataset.digest, len(rows), ())
+        if item.modality == "music":
+            figures = of_music(rows, item, cast(HasPieces, dataset.train), cast(HasPieces, dataset.test), notes, seed)
+        else:
+            figures = of_rows(rows, item, dataset.train, dataset.test, seed)
         results += [_signed(r, dataset, seed, item) for r in figures]
-        seconds["columns"] = time.perf_counter() - started
+        seconds["distances" if item.modality == "music" else "columns"] = time.perf_counter() - started
     if replies is not None:
         started = time.perf_counter()
         results = [_signed(r, dataset, seed, item) for r in answer_results(replies, notes, seed=seed)] + results
@@ -175,6 +183,11 @@ def evaluate(
             f"{named.plural} are compared by their {named.codec.seen_as}; a likelihood of them is not given: it would "
             "count the numbers of a format"
         )
+    elif item.modality == "music" and isinstance(model, HasLikelihood) and isinstance(model, CanStream):
+        started = time.perf_counter()
+        probable = note_likelihood(model, cast(HasPieces, dataset.test).pieces(), key, item, generator=generator)
+        results = [_signed(r, dataset, seed, item) for r in probable] + results
+        seconds["likelihood"] = time.perf_counter() - started
     elif isinstance(model, HasLikelihood):
         started = time.perf_counter()
         probable = likelihood(

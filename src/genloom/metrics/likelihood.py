@@ -13,7 +13,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from genloom.core import Field, HasLikelihood, Model
+from genloom.core import TOKENS, Field, HasLikelihood, Model
 from genloom.errors import BadData
 from genloom.metrics.base import Result, SplitLike
 from genloom.modalities.ended import lengths
@@ -32,8 +32,9 @@ class Decodes(Protocol):
 
 def windows(split: SplitLike, limit: int | None = None) -> Tensor:
     """Indices (N,) of items that do not overlap: all of them, or `limit` spread evenly over the split."""
-    stride = next((f.shape[0] for f in split.spec.values() if f.modality == "text" and f.role == "item"), 1)
-    stride = stride if len(split) > split.items else 1  # answers are rows, not windows into one text
+    rows = (f for f in split.spec.values() if f.role == "item" and f.modality in TOKENS)
+    stride = next((f.shape[0] // f.cycle for f in rows), 1)
+    stride = stride if len(split) > split.items else 1  # whole items are rows, not windows into one long one
     n = split.items if limit is None else min(limit, split.items)
     return torch.arange(n) * split.items // max(n, 1) * stride
 

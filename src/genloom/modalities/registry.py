@@ -95,6 +95,16 @@ MODALITIES: dict[str, Modality] = {
             tiled=False,
         ),
         Modality(
+            "music",
+            "pieces of music",
+            writes=(".mid", ".musicxml", ".wav", ".png", ".npy"),
+            reads=(".mid", ".midi", ".abc", ".musicxml", ".mxl"),
+            count=8,
+            preview=2,
+            module="genloom.modalities.music",
+            previews=(".png", ".wav"),
+        ),
+        Modality(
             "table",
             "tables",
             writes=(".csv", ".tsv", ".npy", ".png"),

@@ -211,12 +211,13 @@ class PortableTransformer(nn.Module):
         rows = batch * (shape.style.key_heads or shape.heads)
         return Cache((shape.depth, rows, shape.context, shape.width // shape.heads), batch, weight.device)
 
-    def forward(self, ids_BL: Tensor, cache: Cache | None = None) -> Tensor:
-        """Logits in fp32. With a cache, `ids_BL` continue what it holds, and are added to it."""
+    def forward(self, ids_BL: Tensor, cache: Cache | None = None, told_BD: Tensor | None = None) -> Tensor:
+        """Logits in fp32. With a cache, `ids_BL` continue what it holds, and are added to it. told_BD: what is known of
+        each whole sequence, added to all its positions."""
         s = self.shape.style
         start = cache.length if cache is not None else 0
         stop = start + ids_BL.shape[1]
-        x = self.embedding(ids_BL)
+        x = self.embedding(ids_BL) if told_BD is None else self.embedding(ids_BL) + told_BD[:, None]
         mask, turn = self.mask[start:stop, :stop], None
         if self.positions is not None:
             x = x + self.positions.weight[start:stop]

@@ -99,6 +99,7 @@ class Quick:
         self.gain: Array | float = 1.0
         self.shift: Array | float = 0.0
         self.places: Array | None = None  # added to embeddings by position
+        self.early: Array | None = None  # the same, before the embeddings' norm
         self.turn: Any = None  # (context, K / 2) complex
         if isinstance(net, Transformer):
             self._native(net, weights)
@@ -111,6 +112,8 @@ class Quick:
         self.vocabulary = s.vocabulary
         self.table = _centred(_array(net.embedding.weight))
         self.pairs = None if net.pairs is None else _centred(_array(net.pairs.weight))
+        if net.places is not None:
+            self.early = _centred(_array(net.places.weight))[np.arange(self.context) % s.cycle]
         self.turn = _turns(net.cos, net.sin)
         self.layers = []
         order = _side_by_side(self.head)
@@ -178,6 +181,8 @@ class Quick:
         start, stop = cache.length, cache.length + length
         flat = ids.reshape(-1)
         x = self.table[flat]
+        if self.early is not None:
+            x += np.tile(self.early[start:stop], (batch, 1))
         if self.pairs is not None:
             before = np.concatenate((cache.last[:, None] if start else ids[:, :1], ids[:, :-1]), 1).reshape(-1)
             x += self.pairs[self._pair(before, flat)]

@@ -42,10 +42,12 @@ def visible(t: int, context: int) -> int:
 
 
 class WindowReading(Reading):
-    """Texts of one length. start: the symbol that stands before each window."""
+    """Texts of one length. start: the symbol that stands before each window; told_BD: what is known of each text."""
 
-    def __init__(self, network: Network, start: int, context: int, prompt_BL: Tensor) -> None:
-        self.network, self.start, self.context = network, start, context
+    def __init__(
+        self, network: Network, start: int, context: int, prompt_BL: Tensor, told_BD: Tensor | None = None
+    ) -> None:
+        self.network, self.start, self.context, self.told_BD = network, start, context, told_BD
         self.ids_BN = F.pad(prompt_BL, (0, context))
         self.length = prompt_BL.shape[1]
         self.cache: Memory | None = None
@@ -60,6 +62,9 @@ class WindowReading(Reading):
         return self._forward(window_BL)[:, -1]
 
     def _forward(self, ids_BL: Tensor) -> Tensor:
+        if self.told_BD is not None:
+            told: Any = self.network
+            return told(ids_BL, self.cache, self.told_BD)
         return self.network(ids_BL, self.cache)
 
     @property
@@ -87,6 +92,7 @@ class WindowReading(Reading):
 
     def select(self, rows_N: Tensor) -> None:
         self.ids_BN = self.ids_BN[rows_N]
+        self.told_BD = None if self.told_BD is None else self.told_BD[rows_N]
         if self.cache is not None:
             self.cache.select(rows_N)
 

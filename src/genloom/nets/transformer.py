@@ -27,7 +27,8 @@ class Shape:
     """vocabulary: ids a position may hold; outputs: ids it may predict; context: most positions; width, depth, heads:
     of the network; expansion: width of an MLP's hidden layer over `width`; values: layers (counted from the last) with
     value embeddings; pairs: rows of the pair table, 0 for none (pairs are hashed where there are more); cap: bound of
-    the logits, 0 for none; dropout: share of activations dropped after every sub-layer."""
+    the logits, 0 for none; dropout: share of activations dropped after every sub-layer; cycle: a position also has an
+    embedding of its place in a cycle of so many, as of voices and beats in music (1: none)."""
 
     vocabulary: int
     outputs: int
@@ -40,6 +41,7 @@ class Shape:
     pairs: int = 8192
     cap: float = 15.0
     dropout: float = 0.0
+    cycle: int = 1
 
 
 def norm(x: Tensor) -> Tensor:
@@ -167,11 +169,14 @@ class Transformer(nn.Module):
         self.shape = shape
         self.embedding = nn.Embedding(shape.vocabulary, shape.width)
         self.pairs = nn.Embedding(min(shape.pairs, shape.vocabulary**2), shape.width) if shape.pairs else None
+        self.places = nn.Embedding(shape.cycle, shape.width) if shape.cycle > 1 else None
         self.blocks = nn.ModuleList(Block(shape, i >= shape.depth - shape.values) for i in range(shape.depth))
         self.head = nn.Linear(shape.width, shape.outputs, bias=False)
         nn.init.normal_(self.embedding.weight, std=0.02)  # small: the norm after it makes the rate relatively large
         if self.pairs is not None:
             nn.init.zeros_(self.pairs.weight)
+        if self.places is not None:
+            nn.init.zeros_(self.places.weight)
         nn.init.zeros_(self.head.weight)
         cos, sin = rotary(shape.context, shape.width // shape.heads)
         self.register_buffer("cos", cos, persistent=False)
@@ -184,8 +189,9 @@ class Transformer(nn.Module):
         size = (shape.depth, batch * shape.heads, shape.context, shape.width // shape.heads)
         return Cache(size, batch, self.embedding.weight.device)
 
-    def forward(self, ids_BL: Tensor, cache: Cache | None = None) -> Tensor:
-        """Logits in fp32. With a cache, `ids_BL` continue what it holds, and are added to it."""
+    def forward(self, ids_BL: Tensor, cache: Cache | None = None, told_BD: Tensor | None = None) -> Tensor:
+        """Logits in fp32. With a cache, `ids_BL` continue what it holds, and are added to it. told_BD: what is known of
+        each whole sequence, added to all its positions."""
         start = cache.length if cache is not None else 0
         stop = start + ids_BL.shape[1]
         x = self.embedding(ids_BL)
@@ -193,6 +199,10 @@ class Transformer(nn.Module):
             first = cache.last if cache is not None and start else ids_BL[:, :1]
             rows = self._pair(torch.cat((first, ids_BL[:, :-1]), 1), ids_BL)
             x = x + self.pairs(rows)
+        if self.places is not None:
+            x = x + self.places(torch.arange(start, stop, device=x.device) % self.shape.cycle)
+        if told_BD is not None:
+            x = x + told_BD[:, None]
         x = x0 = norm(x)
         dtype = torch.get_autocast_dtype(x.device.type) if torch.is_autocast_enabled(x.device.type) else x.dtype
         turn = self.cos[start:stop].to(dtype), self.sin[start:stop].to(dtype)

@@ -19,7 +19,7 @@ from genloom.errors import BadValue, unknown
 from genloom.recipes import fields
 from genloom.recipes.ranges import Range
 
-BUILT_IN = ("autoencoding", "adversarial", "diffusion", "denoising", "stages", "autoregressive", "answering")
+BUILT_IN = ("autoencoding", "adversarial", "diffusion", "denoising", "stages", "autoregressive", "answering", "music")
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,9 @@ What is given of an item x (B, C, H, W), in the scale [-1, 1], by task:
     colour              the mean of the channels                    (B, 1, H, W)
     denoise             x + sigma e                                 (B, C, H, W)
     sdedit              a sketch or another picture                 (B, C, H, W)
-    continue            a sound or clip with NaN after its beginning (B, C, T), (B, C, M, T) or (B, C, T, H, W)
+    continue            a sound or clip with NaN after its beginning (B, C, T), (B, C, M, T) or (B, C, T, H, W); of
+                        music token ids, -1 where nothing is known (B, L)
+    harmonise           of music the tokens of one voice, -1 elsewhere (B, L)
 
 The first four are linear views y = A x. A flow trained on whole pictures fills them in without further training: at
 every step its estimate of the data is brought to agree with y in the range of A and left alone in its null space (DDNM,
@@ -26,7 +28,7 @@ from torch import Tensor
 from genloom.errors import BadData, BadValue, unknown
 from genloom.samplers.base import Velocity
 
-TASKS = ("inpaint", "outpaint", "super-resolution", "colour", "denoise", "sdedit", "continue")
+TASKS = ("inpaint", "outpaint", "super-resolution", "colour", "denoise", "sdedit", "continue", "harmonise")
 TIME = {"audio": -1, "video": 2}
 """The dimension of items (B, C, ...) along which they can be continued."""
 Agree = Callable[[Tensor], Tensor]

@@ -13,11 +13,13 @@ from genloom.core import Column, Field
 from genloom.data.answers import Said, answer_dataset
 from genloom.data.dataset import Card, Dataset, image_dataset, narrow
 from genloom.data.forms import Pictures
+from genloom.data.music import music_dataset
 from genloom.data.options import DataOptions
 from genloom.data.parts import TextSplit
 from genloom.data.signals import Told, signal_dataset
 from genloom.data.tables import TableSplit
 from genloom.modalities import audio, sound
+from genloom.modalities.notes import Note, event_ids, grid_ids, to_grid
 from genloom.modalities.table import quantiles
 from genloom.modalities.text import CharTokenizer, encode_tensor
 
@@ -102,6 +104,21 @@ def fake_answers(n: int = 96, preferences: bool = False, seed: int = 0) -> Datas
     parts = (Said.of(rows[2 * third :]), Said.of(rows[:third]), Said.of(rows[third : 2 * third]))
     options = DataOptions(source="fake", context=8, read="preferences" if preferences else "answers")
     return answer_dataset("fake", options, parts, CARD, [])
+
+
+def fake_music(context: int = 32, voices: int = 2, pieces: int = 12, seed: int = 0) -> Dataset:
+    """Pieces of eight beats in `voices` lines (0: as events): a scale up and down from a tone that varies, and a third
+    below it. A third of the pieces each go to validation and test."""
+    g = torch.Generator().manual_seed(seed)
+    made = []
+    for tonic in torch.randint(60, 66, (pieces,), generator=g).tolist():
+        line = [tonic + s for s in (0, 2, 4, 5, 4, 2, 0, 0)]
+        played = [Note(float(q), p - 4 * v, 1.0, v) for q, p in enumerate(line) for v in range(voices or 2)]
+        made.append(grid_ids(to_grid(played, voices)) if voices else event_ids(played))
+    third = pieces // 3
+    parts = (made[2 * third :], made[:third], made[third : 2 * third])
+    options = DataOptions(source="fake", context=context, voices=voices)
+    return music_dataset("fake", options, parts, voices, 90.0, CARD, [])
 
 
 def fake_sounds(n: int = 96, length: int = 256, classes: int = 2, mel: bool = False, seed: int = 0) -> Dataset:

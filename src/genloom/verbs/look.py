@@ -137,7 +137,7 @@ def _pictures(loaded: Loaded, dataset: Dataset | None, name: str, seed: int) -> 
         across = max(1, several(loaded.spec))
         samples = draw(loaded, count // across, seed=seed, options=sampling())
         found |= {"samples": sheet_of(samples, field), "clips": kind.codec.clips(samples[:CLIPS], field)}
-        if dataset is not None and kind.tiled:
+        if dataset is not None and kind.tiled and kind.codec.measured(field) is not None:
             some = samples[::across][: min(PAIRS, count)]
             found["neighbours"] = _pairs(some, _twins(dataset, name, some), field)
     return found

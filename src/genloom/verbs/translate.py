@@ -61,10 +61,14 @@ def translate(
     steps: int | None = None,
     solver: str | None = None,
     guidance: float | None = None,
+    temperature: float | None = None,
+    top_p: float | None = None,
+    length: int | None = None,
     runs: str | Path = "runs",
 ) -> Facts:
     """What a run's model makes of a picture, by task: "inpaint", "outpaint", "super-resolution", "colour", "denoise"
-    "sdedit", of sounds and clips "continue", or from one of the data's fields to another: "black-to-color".
+    "sdedit", of sounds and clips "continue", of music also "harmonise", or from one of the data's fields to another:
+    "black-to-color".
 
     Recipes `pix2pix` and `cyclegan` learn the last; `palette` and `denoising-autoencoder` train a model for one of the
     others, and any other flow of pictures does all of those without further training.
@@ -72,7 +76,8 @@ def translate(
     held-out items, which are degraded first and scored against their originals, beside simple methods. n: of a photo,
     how many different answers (4). mask: a picture, white where nothing is known. factor: of super-resolution; sigma:
     the noise to be taken away, in levels of 255; strength: how far sdedit goes back to noise; share: of a sound or clip
-    that is given, to be continued. out: .png, by default in RUN/samples/.
+    that is given, to be continued. out: .png, by default in RUN/samples/. A score is harmonised, or goes on, in 1 way
+    unless n says otherwise; temperature, top_p and length (tokens that are added) are of music.
 
     Raises NotFound for an unknown task, BadValue and BadData for pictures and masks that do not fit.
     """
@@ -82,6 +87,11 @@ def translate(
     from genloom.modalities import image
 
     loaded = open_run(run, runs, raw)
+    if task == "harmonise" or any(f.role == "item" and f.modality == "music" for f in loaded.spec.values()):
+        from genloom.verbs.voices import voiced
+
+        options = sampling(temperature=temperature, top_p=top_p, length=length)
+        return voiced(loaded, task, photo, n, share, seed, options, out)
     task = _task(loaded, task)
     if task in translations(loaded.spec):
         from genloom.verbs.domains import crossed

@@ -9,6 +9,11 @@ by weight (`genloom.nets.portable`), for runs whose weights are to be used elsew
 
 A window of L tokens is preceded by a start symbol, so that all L of them are predicted: also the first, from the start
 symbol alone, which the network learns to mean "somewhere in a text". `nll` is the exact -log p of all L tokens.
+
+Items of tokens of any medium are learnt alike: texts, music, molecules. Whole items (molecules) end with a symbol,
+after which nothing counts. What is told of items (a class, a number) is embedded and added to every position. Music on
+a grid has an embedding of the voice and the place in the beat, in the spirit of TonicNet (Peracha 2019,
+arXiv:1911.11775).
 """
 
 from __future__ import annotations
@@ -22,6 +27,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from genloom.core import (
+    TOKENS,
     Batch,
     CanContinue,
     CanLighten,
@@ -37,10 +43,12 @@ from genloom.core import (
     Reading,
     Sampling,
     Step,
+    counted,
     the_item,
 )
 from genloom.core.capabilities import Callback
 from genloom.errors import BadData, BadValue, unknown
+from genloom.nets.condition import Conditioner
 from genloom.nets.portable import Portable, PortableShape, PortableTransformer
 from genloom.nets.quick import quick, serves
 from genloom.nets.reading import Network, WindowReading
@@ -59,6 +67,7 @@ class GPTConfig:
     pairs: rows of the table that embeds (previous token, token); 0 leaves it out, more pairs than rows share rows.
     cap: the logits stay within (-cap, cap); 0 leaves them free.
     dropout: share of each sub-layer's output that is dropped in training, for many epochs over little text.
+    untold: share of training items of which nothing is told, where the data tell something.
     start: the id of the token that stands before every text; None adds one of its own, which is never predicted.
     optimizer: how it learns.
     """
@@ -73,12 +82,13 @@ class GPTConfig:
     cap: float = 15.0
     portable: Portable = Portable()
     dropout: float = 0.0
+    untold: float = 0.1
     start: int | None = None
     optimizer: Optimizer = Optimizer(
         name="muon",
         lr=2e-3,
         muon_lr=0.025,
-        muon_skips=("network.head.*",),
+        muon_skips=("network.head.*", "conditioner.*"),
         betas=(0.9, 0.99),
         clip=0.0,
         warmup=0.03,
@@ -102,17 +112,24 @@ class GPT(Model, CanSample, CanStream, CanContinue, CanLighten, HasLikelihood):
     def __init__(self, config: GPTConfig, spec: DataSpec, given: Mapping[str, Model] = {}) -> None:
         nn.Module.__init__(self)
         self.config, self.spec = config, spec
-        self.item, field = the_item(spec, "text", "gpt")
-        (self.context,), self.vocabulary = field.shape, field.vocabulary
+        self.item, field = the_item(spec, TOKENS, "gpt")
+        self.field, (self.context,), self.vocabulary = field, field.shape, field.vocabulary
         if self.context < 2 or self.vocabulary < 1:
             raise BadData(
                 f"gpt needs windows of at least 2 tokens and a vocabulary, got {self.context} tokens of "
                 f"{self.vocabulary} kinds: raise data.context"
             )
+        if self.context % (2 * field.cycle) and field.cycle > 1:
+            raise BadValue(
+                f"data.context must be a multiple of {2 * field.cycle}, so that halves of windows begin with a beat, "
+                f"got {self.context}"
+            )
         if config.start is not None and not 0 <= config.start < self.vocabulary:
             raise BadValue(f"config.start must be a token id from 0 to {self.vocabulary - 1}, got {config.start}")
         self.start = self.vocabulary if config.start is None else config.start
         self.network = self._network(max(self.vocabulary, self.start + 1))
+        told = {k: f for k, f in spec.items() if f.role == "item" or f.modality in ("class", "vector")}
+        self.conditioner = Conditioner(told, config.width)
 
     def _network(self, ids: int) -> Transformer | PortableTransformer:
         """The network that sees `ids` kinds of tokens, the start symbol among them."""
@@ -132,48 +149,86 @@ class GPT(Model, CanSample, CanStream, CanContinue, CanLighten, HasLikelihood):
             Shape(
                 vocabulary=ids, outputs=self.vocabulary, context=self.context, width=c.width, depth=c.depth,
                 heads=c.heads, expansion=c.expansion, values=c.values, pairs=c.pairs, cap=c.cap, dropout=c.dropout,
+                cycle=self.field.cycle,
             )
         )  # fmt: skip
 
     def players(self) -> tuple[Player, ...]:
-        return (Player("network", ("network.*",), self.config.optimizer),)
+        told = ("conditioner.*",) if self.conditioner.fields else ()
+        return (Player("network", ("network.*", *told), self.config.optimizer),)
 
     def phases(self) -> tuple[Phase, ...]:
         return (Phase("predict", "network"),)
 
     def loss(self, phase: Phase, batch: Batch, step: Step) -> Loss:
-        """The mean of -log p(x_t | x_<t) over all tokens, in nats."""
-        return Loss(self.surprise(batch[self.item]).mean())
+        """The mean of -log p(x_t | x_<t) over all tokens that count, in nats."""
+        ids_BL, condition = batch[self.item], {k: batch[k] for k in self.conditioner.fields}
+        if not (self.field.whole or condition):
+            return Loss(self.surprise(ids_BL).mean())
+        drop_B = step.rand(len(ids_BL)) < self.config.untold if condition else None
+        total_B = self.surprise(ids_BL, self._told(condition, drop_B)).sum(1)
+        count_B = counted(ids_BL, self.field).sum(1).float()
+        return Loss(total_B.mean() / step.gather(count_B).mean(), memo=condition)
+
+    def after_phase(self, phase: Phase, memo: Mapping[str, Tensor], step: Step) -> None:
+        self.conditioner.count(memo)
+
+    def _told(self, condition: Batch, drop_B: Tensor | None = None) -> Tensor | None:
+        """The embedding (B, D) of what is told of each item; None for data that tell nothing."""
+        return self.conditioner(condition, drop_B).vector if condition else None
 
     def _begun(self, ids_BL: Tensor) -> Tensor:
         """The start symbol before the ids, (B, 1 + L)."""
         return F.pad(ids_BL, (1, 0), value=self.start)
 
-    def surprise(self, ids_BL: Tensor) -> Tensor:
-        """-log p(x_t | x_<t) of every token, in nats, (B, L)."""
-        logits_BLV = self.network(self._begun(ids_BL[:, :-1]))
+    def surprise(self, ids_BL: Tensor, told_BD: Tensor | None = None) -> Tensor:
+        """-log p(x_t | x_<t) of every token, in nats, (B, L); of whole items up to the longest's end, 0 behind ends."""
+        if not self.field.whole:
+            return self._surprise(ids_BL, told_BD)
+        own_BL = counted(ids_BL, self.field)
+        longest = -(-int(own_BL.sum(1).max()) // 8) * 8 if len(ids_BL) else 0  # the rest need not be looked at
+        return self._surprise(ids_BL[:, :longest], told_BD) * own_BL[:, :longest]
+
+    def _surprise(self, ids_BL: Tensor, told_BD: Tensor | None) -> Tensor:
+        logits_BLV = self.network(self._begun(ids_BL[:, :-1]), told_BD=told_BD)
         return F.cross_entropy(logits_BLV.flatten(0, 1), ids_BL.flatten(), reduction="none").view(ids_BL.shape)
 
     @torch.no_grad()
     def nll(self, batch: Batch, *, generator: torch.Generator) -> Tensor:
-        """-log p(x_1 ... x_L) in nats, (B,): the sum over all L tokens, the first included. Exact; draws nothing."""
+        """-log p(x_1 ... x_L) in nats, (B,): the sum over all tokens, the first included. Exact; draws nothing.
+
+        Windows may be shorter than the context; what the batch tells of items is told.
+        """
         ids_BL = batch[self.item]
+        told_BD = self._told({k: batch[k] for k in self.conditioner.fields})
         rows = max(1, 2**25 // (self.context * self.vocabulary))  # logits of at most 128 MB at a time
-        return torch.cat([ids_BL.new_zeros(0, dtype=torch.float32)] + [
-            self.surprise(part).sum(1) for part in ids_BL.split(rows) if len(part)
-        ])  # fmt: skip
+        parts = [
+            self.surprise(ids_BL[i : i + rows], None if told_BD is None else told_BD[i : i + rows]).sum(1)
+            for i in range(0, len(ids_BL), rows)
+        ]
+        return torch.cat([ids_BL.new_zeros(0, dtype=torch.float32), *parts])
 
     @torch.no_grad()
     def begin(self, prompt_BL: Tensor) -> tuple[Reading, Tensor]:
-        """Any length is allowed; see `genloom.nets.reading` for what is looked at."""
+        """Any length is allowed; see `genloom.nets.reading` for what is looked at. Where the data tell something, this
+        is told nothing; `telling` tells."""
+        if self.conditioner.fields:
+            null = self.conditioner.null(len(prompt_BL), self.network.embedding.weight.device)
+            return self._begin(self.network, prompt_BL, self._told(null))
         return self._begin(quick(self.network) if serves(self.network) else self.network, prompt_BL)
 
     def lightened(self) -> CanContinue:
         return Light(self)
 
-    def _begin(self, network: Network, prompt_BL: Tensor) -> tuple[Reading, Tensor]:
-        reading = WindowReading(network, self.start, self.context, prompt_BL)
+    def _begin(self, network: Network, prompt_BL: Tensor, told_BD: Tensor | None = None) -> tuple[Reading, Tensor]:
+        reading = WindowReading(network, self.start, self.context, prompt_BL, told_BD)
         return reading, reading.said_BV
+
+    @torch.no_grad()
+    def telling(self, condition: Batch, n: int) -> CanContinue:
+        """The same model, which is told this of n items (values of all condition fields)."""
+        told_BD = self._told(condition)
+        return self if told_BD is None else _Told(self, told_BD)
 
     def sample(
         self,
@@ -184,22 +239,39 @@ class GPT(Model, CanSample, CanStream, CanContinue, CanLighten, HasLikelihood):
         generator: torch.Generator,
         callback: Callback | None = None,
     ) -> Batch:
-        """n texts (n, P + N): the prompts of P tokens in `condition`, or nothing, and N = options.length new tokens, by
+        """n items (n, P + N): the prompts of P tokens in `condition`, or nothing, and N = options.length new tokens, by
         default as many as an item holds."""
         device = self.network.embedding.weight.device
-        return decoding.sampled(self, n, condition, options, generator, callback, device)
+        model = self.telling(self.conditioner.draw(n, condition, generator), n)
+        return decoding.sampled(model, n, condition, options, generator, callback, device, self.field)
 
     def stream(self, prompt: Tensor, *, options: Sampling = Sampling(), generator: torch.Generator) -> Iterator[Tensor]:
         """What `sample` would write after this prompt (P,) alone, token by token."""
-        return decoding.streamed(self, prompt.to(self.network.embedding.weight.device), options, generator)
+        model = self.telling(self.conditioner.draw(1, None, generator), 1)
+        return decoding.streamed(model, prompt.to(self.network.embedding.weight.device), options, generator)
+
+
+class _Told(CanContinue):
+    """A GPT that is told something of each of the items it continues."""
+
+    alike = False
+
+    def __init__(self, model: GPT, told_BD: Tensor) -> None:
+        self.model, self.told_BD = model, told_BD
+        self.item, self.context, self.vocabulary = model.item, model.context, model.vocabulary
+
+    def begin(self, prompt_BL: Tensor) -> tuple[Reading, Tensor]:
+        return self.model._begin(self.model.network, prompt_BL, self.told_BD)
 
 
 class Light(CanContinue):
     """A GPT whose blocks' matrices are bytes, for decoding on a CPU."""
 
     def __init__(self, gpt: GPT) -> None:
-        if not serves(gpt.network):
-            raise BadValue("weights of one byte are for decoding on a CPU: leave --weights out, or use --device cpu")
+        if gpt.conditioner.fields or not serves(gpt.network):
+            raise BadValue(
+                "weights of one byte are for decoding on a CPU: leave --weights out, or use --device cpu and a model of texts"
+            )
         self.gpt = gpt
         self.item, self.vocabulary, self.context = gpt.item, gpt.vocabulary, gpt.context
 

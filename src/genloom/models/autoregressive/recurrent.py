@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from genloom.core import (
+    TOKENS,
     Batch,
     CanContinue,
     CanSample,
@@ -75,7 +76,7 @@ class RecurrentLM(Model, CanSample, CanStream, CanContinue, HasLikelihood):
     def __init__(self, config: RecurrentConfig, spec: DataSpec, given: Mapping[str, Model] = {}) -> None:
         nn.Module.__init__(self)
         self.config, self.spec = config, spec
-        self.item, field = the_item(spec, "text", "recurrent")
+        self.item, field = the_item(spec, TOKENS, "recurrent")
         (self.window,), self.vocabulary = field.shape, field.vocabulary
         if self.vocabulary < 1:
             raise BadData("recurrent needs a vocabulary, got one of 0 tokens: give texts with content")
@@ -121,7 +122,8 @@ class RecurrentLM(Model, CanSample, CanStream, CanContinue, HasLikelihood):
     ) -> Batch:
         """n texts (n, P + N): the prompts of P tokens in `condition`, or nothing, and N = options.length new tokens, by
         default as many as an item holds."""
-        return decoding.sampled(self, n, condition, self._long(options), generator, callback, self._device)
+        return decoding.sampled(self, n, condition, self._long(options), generator, callback, self._device,
+                                self.spec[self.item])  # fmt: skip
 
     def stream(self, prompt: Tensor, *, options: Sampling = Sampling(), generator: torch.Generator) -> Iterator[Tensor]:
         """What `sample` would write after this prompt (P,) alone, token by token."""

@@ -12,8 +12,9 @@ from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
-from genloom.core import Batch, CanContinue, Sampling
+from genloom.core import Batch, CanContinue, Field, Sampling, opening
 from genloom.core.capabilities import Callback
 from genloom.errors import BadValue
 from genloom.samplers.decoding.beam import beam
@@ -133,10 +134,19 @@ def sampled(
     generator: torch.Generator,
     callback: Callback | None,
     device: torch.device,
+    field: Field | None = None,
 ) -> Batch:
     """`CanSample.sample` of any model that continues: prompts (n, P) of `condition` and options.length new tokens, by
-    default as many as the context holds."""
-    prompt_BL = (condition or {}).get(model.item, torch.zeros(n, 0, dtype=torch.int64)).to(device)
+    default as many as the context holds.
+
+    field: of the item. Whole items are filled up behind their end; where nobody gives a prompt and pieces are parted by
+    a symbol, that stands before the first token, unseen.
+    """
+    asked = condition or {}
+    if model.item not in asked and field is not None and (before := opening(field, n)).shape[1]:
+        drawn = sampled(model, n, {model.item: before}, options, generator, callback, device)
+        return {model.item: drawn[model.item][:, before.shape[1] :]}
+    prompt_BL = asked.get(model.item, torch.zeros(n, 0, dtype=torch.int64)).to(device)
     if prompt_BL.ndim != 2 or len(prompt_BL) != n:
         raise BadValue(f"expected prompts of shape ({n}, tokens), got {tuple(prompt_BL.shape)}: give one for each text")
     length = checked(model, list(prompt_BL), options)
@@ -144,11 +154,18 @@ def sampled(
         found = texts(model, list(prompt_BL), options, generator)
         return {model.item: torch.cat((prompt_BL, torch.tensor([t.ids for t in found], device=device)), 1)}
     ids_BL = prompt_BL
-    for i, chosen in enumerate(tokens(model, list(prompt_BL), options, generator)):
-        ids_BL = torch.cat((ids_BL, chosen.token_R[:, None]), 1)
+    end = field.end if field is not None and field.whole else NOTHING
+    ended = never if end == NOTHING else lambda ids: ids[-1] == end
+    for i, chosen in enumerate(tokens(model, list(prompt_BL), options, generator, ended=ended)):
+        column_B1 = torch.full((n, 1), end, device=device)
+        column_B1[chosen.rows, 0] = chosen.token_R
+        ids_BL = torch.cat((ids_BL, column_B1), 1)
         if callback is not None:
             callback({"i": i, "of": length, "x": ids_BL})
-    return {model.item: ids_BL if n else ids_BL.new_zeros(0, prompt_BL.shape[1] + length)}
+    if not n:
+        return {model.item: ids_BL.new_zeros(0, prompt_BL.shape[1] + length)}
+    missing = prompt_BL.shape[1] + length - ids_BL.shape[1]  # where all items have ended before
+    return {model.item: F.pad(ids_BL, (0, missing), value=end)}
 
 
 def streamed(model: CanContinue, prompt_L: Tensor, options: Sampling, generator: torch.Generator) -> Iterator[Tensor]:

@@ -45,7 +45,7 @@ class Together(Reading):
 def begin(model: CanContinue, prompts: Sequence[Tensor]) -> tuple[Reading, Tensor]:
     """Reads prompts (L_i,); the logits of what follows them, (B, V). The same prompt many times is read once."""
     first = prompts[0]
-    if all(p is first or torch.equal(p, first) for p in prompts[1:]):
+    if model.alike and all(p is first or torch.equal(p, first) for p in prompts[1:]):
         reading, logits_BV = model.begin(first[None])
         if len(prompts) > 1:
             copies = torch.zeros(len(prompts), dtype=torch.int64, device=logits_BV.device)

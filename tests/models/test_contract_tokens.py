@@ -1,0 +1,82 @@
+"""Models of token ids keep the contract on other media than text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from genloom.core import Sampling, opening
+from genloom.data import Dataset
+from genloom.errors import BadValue
+from genloom.models.autoregressive.gpt import GPT, GPTConfig
+from genloom.models.registry import model_class
+from genloom.samplers.fill import fill
+from genloom.testing import check_model, fake_music, make_case
+
+SMALL: dict[str, Any] = {"width": 32, "depth": 2, "heads": 2, "pairs": 64}
+
+
+@pytest.mark.parametrize("dataset", [fake_music(), fake_music(voices=0)], ids=["grid", "events"])
+def test_gpt_keeps_the_contract(dataset: Dataset) -> None:
+    check_model(GPT, config=GPTConfig(**SMALL), dataset=dataset)
+
+
+@pytest.mark.parametrize(("name", "config"), [("recurrent", {"width": 16, "embedding": 8}), ("ngram", {"order": 3})])
+def test_other_models_of_tokens_keep_it(name: str, config: dict[str, Any]) -> None:
+    cls = model_class(name)
+    check_model(cls, config=cls.Config(**config), dataset=fake_music())
+
+
+def trained(dataset: Dataset, steps: int = 60) -> GPT:
+    case = make_case(GPT, GPTConfig(**SMALL), dataset, steps)
+    model = case.build()
+    case.play(case.game(model), 0, steps)
+    assert isinstance(model, GPT)
+    return model.eval()
+
+
+def test_given_notes_stay_and_the_rest_is_drawn() -> None:
+    dataset = fake_music()
+    model = trained(dataset)
+    piece = torch.from_numpy(dataset.test.pieces()[0])[None]  # type: ignore[attr-defined]
+    given = piece.clone()
+    given[:, 1::2] = -1
+    before = opening(dataset.spec["music"], 1)
+    made, again = (
+        fill(model, given, Sampling(), torch.Generator().manual_seed(0), before_BP=before, particles=4) for _ in "ab"
+    )
+    assert made.shape == piece.shape
+    assert (made[:, ::2] == piece[:, ::2]).all()
+    assert (made >= 0).all()
+    assert torch.equal(made, again)
+
+
+def test_a_window_must_begin_with_a_beat() -> None:
+    with pytest.raises(BadValue, match="multiple of 16"):
+        GPT(GPTConfig(**SMALL), fake_music(context=24).spec)
+
+
+def test_pieces_begin_where_nobody_gives_a_prompt() -> None:
+    dataset = fake_music()
+    model = trained(dataset)
+    drawn = model.sample(8, options=Sampling(length=20), generator=torch.Generator().manual_seed(0))["music"]
+    assert drawn.shape == (8, 20)  # what stands before them is not in them
+    asked = model.sample(
+        8, condition={"music": drawn}, options=Sampling(length=4), generator=torch.Generator().manual_seed(0)
+    )["music"]
+    assert torch.equal(asked[:, :20], drawn)
+    assert asked.shape == (8, 24)
+
+
+def test_what_decodes_fast_says_the_same() -> None:
+    """The place in the beat is in the NumPy forward pass too."""
+    model = trained(fake_music(), 20)
+    ids = fake_music().train.batch(torch.tensor([0, 1]))["music"]
+    with torch.no_grad():
+        model.network.places.weight.add_(torch.randn(8, 32, generator=torch.Generator().manual_seed(0)))  # type: ignore[union-attr]
+        expected = model.network(model._begun(ids[:, :20]))[:, -1]
+    reading, said = model.begin(ids[:, :12])
+    said = reading.read(ids[:, 12:20])[:, -1]
+    torch.testing.assert_close(said, expected, atol=1e-3, rtol=1e-3)
