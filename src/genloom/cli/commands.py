@@ -110,6 +110,18 @@ def anomaly(parsed: Parsed) -> Any:
     return anomaly(parsed.words[0], **_given(parsed, *keys), overrides=dict(parsed.fields))
 
 
+def import_(parsed: Parsed) -> Any:
+    from genloom.verbs.exchange import import_model
+
+    return import_model(parsed.words[0], **_given(parsed, "name", "runs"))
+
+
+def export(parsed: Parsed) -> Any:
+    from genloom.verbs.exchange import export_model
+
+    return export_model(parsed.words[0], **_given(parsed, "format", "out", "raw", "runs"))
+
+
 def report(parsed: Parsed) -> Any:
     from genloom.verbs.report import report
 
@@ -211,6 +223,8 @@ COMMANDS: dict[str, Callable[[Parsed], Any]] = {
     "compare": compare,
     "tune": tune,
     "experiment collapse": experiment_collapse,
+    "import": import_,
+    "export": export,
     "report": report,
     "runs": runs,
     "recipes": recipes,

@@ -450,6 +450,27 @@ VERBS = (
         fields=True,
     ),
     Verb(
+        "import",
+        "a finished run from others' language models",
+        (Argument("FOLDER|FILE|NAME", "a transformers folder, a llama2.c binary, or fetched weights (stories15m)"),),
+        (Flag("--name", "text", "the run's name", "number and gpt", metavar="NAME"), RUNS),
+        ("genloom import ./gpt2-folder", "genloom import stories15m --name stories"),
+        "Reads models in the shape of GPT-2 and of Llama: safetensors, JSON and plain floats; never a pickle.",
+    ),
+    Verb(
+        "export",
+        "a run's language model for other programs",
+        (RUN,),
+        (
+            Flag("--format", "text", "transformers (a folder) or gguf (a file)", "transformers"),
+            Flag("--out", "text", "where to write", "RUN/export/", metavar="PATH"),
+            RAW,
+            RUNS,
+        ),
+        ("genloom export 0001-llama", "genloom export 0001-llama --format gguf --out model.gguf"),
+        "Models of recipes gpt2 and llama, imported ones, and what was tuned from them (after `genloom merge`).",
+    ),
+    Verb(
         "report",
         "write one page about one or several runs, to keep or to send",
         (Argument(RUN.name, RUN.help, many=True),),

@@ -23,7 +23,8 @@ import torch
 from torch import Tensor
 
 from genloom.errors import BadData, BadValue, Damaged, Storage, unknown
-from genloom.modalities.ended import EndedTokenizer
+from genloom.modalities.ended import EndedTokenizer, Ends
+from genloom.modalities.pretrained import PretrainedTokenizer, byte_letters
 from genloom.modalities.words import WordTokenizer
 
 UNKNOWN = "\ufffd"
@@ -121,20 +122,12 @@ class ByteTokenizer:
         return {"kind": "byte"}
 
 
-def _byte_letters() -> dict[str, int]:
-    """The byte behind each of the 256 letters in which byte-level BPE spells its tokens: printable Latin-1 bytes stand
-    for themselves, the others for the code points from 256 on, in order."""
-    plain = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    rest = [b for b in range(256) if b not in set(plain)]
-    return {chr(b): b for b in plain} | {chr(256 + i): b for i, b in enumerate(rest)}
-
-
 class BPETokenizer:
     """Byte-level byte-pair encoding; every line is encoded by itself, so no token crosses a line's end."""
 
     def __init__(self, inner: tokenizers.Tokenizer) -> None:
         self._inner = inner
-        letters = _byte_letters()
+        letters = byte_letters()
         by_id = sorted((i, t) for t, i in inner.get_vocab().items())
         if [i for i, _ in by_id] != list(range(len(by_id))):
             raise Damaged("the BPE's ids have gaps: the tokenizer was changed since it was written, learn it again")
@@ -151,7 +144,7 @@ class BPETokenizer:
         inner = tokenizers.Tokenizer(tokenizers.models.BPE())
         inner.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
         trainer = tokenizers.trainers.BpeTrainer(
-            vocab_size=vocabulary, show_progress=False, special_tokens=[], initial_alphabet=sorted(_byte_letters())
+            vocab_size=vocabulary, show_progress=False, special_tokens=[], initial_alphabet=sorted(byte_letters())
         )
         inner.train_from_iterator(_lines(text), trainer=trainer)
         return cls(inner)
@@ -209,6 +202,8 @@ def tokenizer_from_json(data: Mapping[str, Any]) -> Tokenizer:
             return BPETokenizer(tokenizers.Tokenizer.from_str(json.dumps(data["bpe"])))
         if kind == "word":
             return WordTokenizer(data["words"])
+        if kind == "pretrained":
+            return PretrainedTokenizer.from_json(data)
         if kind == "ended":
             return EndedTokenizer(tokenizer_from_json(data["inner"]), data["end"])
     except Damaged:
@@ -273,13 +268,17 @@ def cut(text: str, stops: Sequence[str]) -> str:
 
 
 class Stops:
-    """Whether a text of tokens ends with one of these strings inside its last token: `Ended` of decoding."""
+    """Whether a text of tokens ends with one of these strings inside its last token, or with the tokenizer's end:
+    `Ended` of decoding."""
 
     def __init__(self, tokenizer: Tokenizer, stops: Sequence[str]) -> None:
+        self._end = tokenizer.end if isinstance(tokenizer, Ends) else -1
         self._tokenizer, self._stops = tokenizer, [stop.encode("utf-8", "replace") for stop in stops]
         self._longest = max(map(len, self._stops), default=0)
 
     def __call__(self, ids: Sequence[int]) -> bool:
+        if ids and ids[-1] == self._end:
+            return True
         tail = b""
         for i, token in enumerate(reversed(ids)):  # as many bytes as a stop that reaches into the last token can have
             tail = self._tokenizer.piece(token) + tail

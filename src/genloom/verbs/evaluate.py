@@ -92,6 +92,11 @@ def data_of(loaded: Loaded) -> Dataset:
     """
     from genloom import data as sets
 
+    if "imported" in loaded.run.config:
+        raise BadData(
+            f"{loaded.run.path} was imported and has no data of its own: measure what it writes "
+            "(`genloom evaluate FILE.jsonl --data D`), or a run that goes on from it (`genloom train --from`)"
+        )
     found = sets.load(own_tokenizer(loaded.run, loaded.settings.data))
     known = (loaded.run.config.get("dataset") or {}).get("digest")
     if known is not None and known != found.digest:

@@ -100,11 +100,14 @@ class Desk:
 
     def ended(self) -> Any:
         """Whether a text ends with its last token."""
+        from genloom.modalities.ended import Ends
         from genloom.modalities.text import Stops
         from genloom.samplers.decoding import never
 
-        assert self.loaded.tokenizer is not None
-        return Stops(self.loaded.tokenizer, self.wishes.stop) if self.wishes.stop else never
+        tokenizer = self.loaded.tokenizer
+        assert tokenizer is not None
+        ends = isinstance(tokenizer, Ends)  # its texts end of themselves
+        return Stops(tokenizer, self.wishes.stop) if self.wishes.stop or ends else never
 
 
 def desk(
@@ -188,7 +191,7 @@ def unseen(loaded: Loaded, prompt: str | None) -> tuple[str, ...]:
     """A note that names the characters of the prompt which the model never saw."""
     assert loaded.tokenizer is not None
     known = loaded.tokenizer
-    missing = [c for c in dict.fromkeys(prompt or "") if known.decode(known.encode(c)) != c]
+    missing = [c for c in dict.fromkeys(prompt or "") if c not in known.decode(known.encode(c))]
     if not missing:
         return ()
     return (f"--prompt: the model never saw {', '.join(map(repr, missing))}, and reads each as an unknown character",)
