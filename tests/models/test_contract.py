@@ -24,6 +24,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "gan-mlp": {"latent": 8, "generator_widths": (64,), "discriminator_widths": (32,)},
     "pix2pix": {"width": 8, "judge_width": 8},
     "r3gan": {"width": 8, "latent": 8, "embedding": 4},
+    "lapgan": {"width": 8, "latent": 8, "features": 16, "embedding": 4, "levels": 1},
     "progressive-gan": {"width": 2, "latent": 8, "grown": 0.1},
     "stylegan": {"width": 8, "latent": 8, "style": 8, "depth": 2, "p": 0.2},
     "kl-autoencoder": {"width": 8, "copy": CopyOptions(judge_width=8, adversarial_start=0.0)},
@@ -44,7 +45,7 @@ GIVEN = {
     "vq-gpt": {"autoencoder": "vq-vae"},
 }
 ODD = [
-    *["vae", "vae-mlp", "gan", "gan-mlp", "r3gan", "stylegan", "progressive-gan"],
+    *["vae", "vae-mlp", "gan", "gan-mlp", "r3gan", "stylegan", "progressive-gan", "lapgan"],
     *["flow", "autoencoder", "kl-autoencoder", "vq-vae"],
 ]
 APART = {"two_processes": "each process weighs the judge by its own rows' gradients"}

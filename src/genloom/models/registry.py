@@ -18,6 +18,7 @@ BUILT_IN = {
     "gan-mlp": "genloom.models.adversarial.gan_mlp:MLPGAN",
     "pix2pix": "genloom.models.adversarial.pix2pix:Pix2Pix",
     "r3gan": "genloom.models.adversarial.r3gan:R3GAN",
+    "lapgan": "genloom.models.adversarial.lapgan:LAPGAN",
     "progressive-gan": "genloom.models.adversarial.progressive_gan:ProgressiveGAN",
     "stylegan": "genloom.models.adversarial.stylegan:StyleGAN",
     "flow": "genloom.models.diffusion.flow:Flow",

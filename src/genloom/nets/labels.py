@@ -35,6 +35,11 @@ class Labels(nn.Module):
         """z (B, L) with the embedded class beside it (B, L + D), so that paths may lead from class to class."""
         return z if label is None else torch.cat([z, self(label)], 1)
 
+    def nearest(self, vectors: Tensor) -> Tensor:
+        """The class (B,) whose embedding is nearest to each of the vectors (B, D): of latents on paths between classes."""
+        assert self.table is not None
+        return torch.cdist(vectors.float(), self.table.weight.float()).argmin(1)
+
     @torch.no_grad()
     def count(self, label: Tensor) -> None:
         """Adds a batch to the tally that `draw` follows."""

@@ -8,6 +8,7 @@ from genloom.data.options import DataOptions
 from genloom.engine.options import TrainOptions
 from genloom.models.adversarial import gan as classic
 from genloom.models.adversarial import gan_mlp as dense
+from genloom.models.adversarial import lapgan as layered
 from genloom.models.adversarial import pix2pix as translating
 from genloom.models.adversarial import progressive_gan as growing
 from genloom.models.adversarial import r3gan as modern
@@ -136,6 +137,28 @@ def r3gan(size: str = "nano") -> Recipe:
     if size == "small":
         config = replace(config, width=64, blocks=2)
     return Recipe("r3gan", config, DataOptions(), TrainOptions(budget="10m", batch=32))
+
+
+@recipe(
+    "lapgan",
+    "a Laplacian pyramid of GANs: a small picture, then one game for each doubling of its size; minutes on a CPU",
+    sizes=("small", "base"),
+    smoke={**SMOKE, "config.width": 8, "config.features": 16},
+    ranges={
+        **RATES,
+        "train.batch": Choice(32, 64, 128),
+        "config.width": Choice(16, 24, 32, 48),
+        "config.r1": Log(0.01, 10.0),
+        "config.blur_noise": Linear(0.0, 0.2),
+        "train.ema": Choice(0.05, 0.1, 0.15),
+    },
+)
+def lapgan(size: str = "small") -> Recipe:
+    """Two doublings, from 8 to 32 pixels; base: twice as wide."""
+    config = layered.LAPGANConfig()
+    if size == "base":
+        config = replace(config, width=64, features=256)
+    return Recipe("lapgan", config, DataOptions(), TrainOptions(budget="10m", batch=64))
 
 
 @recipe(
