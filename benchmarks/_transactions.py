@@ -1,9 +1,9 @@
 """Rows like those of card payments, made by a seeded generator, a small share of them planted frauds.
 
 Honest rows follow habits: what is bought decides the usual amount and hour, who buys decides where and how often. A
-fraud breaks one habit of a row that was honest, with a value that is common elsewhere, so that no column alone gives
-it away: a large amount at a shop of small ones, a shop's usual amount in the dead of night, a foreign purchase by
-somebody who never travels, many purchases a day by somebody who makes few.
+fraud breaks one habit of a row that was honest. Three of the four kinds use values that are common elsewhere, so that
+no column alone gives them away: a large amount at a shop of small ones, the shop's hour turned by twelve, a purchase
+overseas at the distance of one at home. The fourth, many purchases a day with a new card, is rare in two columns too.
 """
 
 from __future__ import annotations
