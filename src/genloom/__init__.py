@@ -23,6 +23,8 @@ _VERBS = {
     "stream": "sample",
     "evaluate": "evaluate",
     "interpolate": "latent",
+    "arithmetic": "arithmetic",
+    "traverse": "traverse",
     "reconstruct": "latent",
     "translate": "translate",
     "anomaly": "anomaly",

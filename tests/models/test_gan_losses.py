@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from genloom.core import Batch, DataSpec, Field, Phase, Step
-from genloom.errors import BadValue
+from genloom.errors import BadData, BadValue
 from genloom.models.adversarial.gan import GAN, GANConfig
 from genloom.models.adversarial.gan_mlp import MLPGAN, MLPGANConfig
 from genloom.models.autoencoding.vae_mlp import MLPVAE, MLPVAEConfig
@@ -174,6 +174,60 @@ def test_classes_steer_both_players_and_are_drawn_as_often_as_seen() -> None:
         model.sample(2, condition={"label": torch.tensor([0, 3])}, generator=z)
 
 
+def test_an_auxiliary_classifier_pays_both_players() -> None:
+    torch.manual_seed(0)
+    small = GANConfig(width=4, features=8, latent=4, embedding=2, supervision="auxiliary")
+    plain = GAN(replace(small, auxiliary=0.0), spec(3))
+    model = GAN(small, spec(3))
+    model.load_state_dict(plain.state_dict())
+    label, x = batch(3)["label"], batch(3)["image"]
+    fake = model.forge(model.classes.beside(step().randn(N, 4), label)).detach()
+    named = [F.cross_entropy(model.discriminator.judge(s, label)[1], label) for s in (x, fake)]  # type: ignore[arg-type]
+    gaps = [model.loss(p, batch(3), step()).total - plain.loss(p, batch(3), step()).total for p in model.phases()]
+    assert gaps[0].item() == pytest.approx(sum(named).item(), rel=1e-4)  # type: ignore[union-attr]
+    assert gaps[1].item() == pytest.approx(named[1].item(), rel=1e-4)
+    other = (label + 1) % 3
+    assert torch.equal(model.discriminator(x, label), model.discriminator(x, other))  # it is not told
+
+
+def test_a_class_beside_the_picture_is_a_further_channel() -> None:
+    torch.manual_seed(0)
+    model = GAN(GANConfig(width=4, features=8, latent=4, embedding=2, supervision="input"), spec(3))
+    x, label = batch(3)["image"], batch(3)["label"]
+    assert not torch.allclose(model.discriminator(x, label), model.discriminator(x, (label + 1) % 3))
+    assert model.discriminator.channel is not None
+    assert model.discriminator.channel(label).shape == (N, 64)
+    assert model.discriminator.direction.table is None
+
+
+@pytest.mark.parametrize(("classes", "message"), [(0, "no labels"), (1, "one class only")])
+@pytest.mark.parametrize("recipe", ["conditional-gan", "acgan"])
+def test_learning_from_labels_needs_some(recipe: str, classes: int, message: str) -> None:
+    config = get(recipe).config
+    with pytest.raises(BadData, match=message) as error:
+        GAN(config, spec(classes))
+    assert "\n" not in str(error.value)
+    GAN(replace(config, conditional=False), spec(classes))  # the unconditional twin
+
+
+def test_points_are_played_for_by_dense_networks() -> None:
+    plane = {"vector": Field("vector", (2,), range=(-2.0, 2.0))}
+    model = GAN(GANConfig(latent=3, hidden=(8,), packing=2, instance_noise=0.1), plane)
+    points = {"vector": torch.rand(N, 2) * 4 - 2}
+    for p in model.phases():
+        assert torch.isfinite(model.loss(p, points, step()).total)
+    drawn = model.sample(5, generator=torch.Generator().manual_seed(0))["vector"]
+    assert drawn.shape == (5, 2)
+    assert drawn.abs().max() <= 2
+    with pytest.raises(BadValue, match="conv is for images"):
+        GAN(GANConfig(network="conv"), plane)
+
+
+def test_players_may_take_turns_of_any_length() -> None:
+    model = made(n_critic=7, n_generator=5)
+    assert [(p.repeat, p.batch) for p in model.phases()] == [(7, "fresh"), (5, "fresh")]
+
+
 def test_images_of_any_range_come_back_in_it() -> None:
     wide = {"image": Field("image", (3, 12, 20), range=(0.0, 255.0))}
     model = GAN(GANConfig(width=4, features=8, latent=4), wide).eval()
@@ -191,6 +245,8 @@ def test_images_of_any_range_come_back_in_it() -> None:
         ({"config.label_smoothing": 0.1, "config.loss": "wgan"}, "no labels"),
         ({"config.label_smoothing": 0.7}, "0 to 0.5"),
         ({"config.n_critic": 0}, "1 or more"),
+        ({"config.n_generator": 0}, "1 or more"),
+        ({"config.auxiliary": -1.0}, "0 or more"),
         ({"config.r1": -1.0}, "0 or more"),
         ({"config.loss": "wasserstein"}, "one of minimax, non-saturating"),
     ],

@@ -85,6 +85,19 @@ def interpolate(parsed: Parsed) -> Any:
     return interpolate(parsed.words[0], **_given(parsed, *keys), between=between)
 
 
+def arithmetic(parsed: Parsed) -> Any:
+    from genloom.verbs.arithmetic import arithmetic
+
+    plus, minus = (str(parsed.values[k]).split(";") if k in parsed.values else [] for k in ("plus", "minus"))
+    return arithmetic(parsed.words[0], plus, minus, **_given(parsed, "n", "of", "seed", "raw", "out", "runs"))
+
+
+def traverse(parsed: Parsed) -> Any:
+    from genloom.verbs.traverse import traverse
+
+    return traverse(parsed.words[0], **_given(parsed, "n", "points", "code", "seed", "raw", "out", "runs"))
+
+
 def reconstruct(parsed: Parsed) -> Any:
     from genloom.verbs.latent import reconstruct
 
@@ -217,6 +230,8 @@ COMMANDS: dict[str, Callable[[Parsed], Any]] = {
     "sample": sample,
     "evaluate": evaluate,
     "interpolate": interpolate,
+    "arithmetic": arithmetic,
+    "traverse": traverse,
     "reconstruct": reconstruct,
     "translate": translate,
     "anomaly": anomaly,

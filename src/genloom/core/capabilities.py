@@ -210,6 +210,30 @@ class CanTokenise(ABC):
         """The items of these words, in the spec's range. Raises BadValue for words that do not exist."""
 
 
+@dataclass(frozen=True)
+class Code:
+    """A number of a latent that means something. values: how many a categorical code takes; 0 for a continuous one,
+    which lies between -1 and 1."""
+
+    name: str
+    values: int = 0
+
+
+class HasCodes(ABC):
+    """Names a few numbers of its latents as codes, found without labels, and reads them off items: traversals, and
+    whether a code is a known factor."""
+
+    codes: tuple[Code, ...]
+
+    @abstractmethod
+    def infer(self, batch: Batch) -> dict[str, Tensor]:
+        """The likeliest value of each code, by name: int64 (B,) of categorical ones, floats (B,) of continuous ones."""
+
+    @abstractmethod
+    def with_code(self, latent: Tensor, name: str, value: Tensor) -> Tensor:
+        """Latents (B, ...) with the code `name` at `value` (B,) and all else as it was. Raises BadValue."""
+
+
 class HasLikelihood(ABC):
     """Gives items a probability. `kind`: "exact", "bound" (no less than the negative log-likelihood) or "estimate".
 

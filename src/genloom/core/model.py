@@ -20,6 +20,7 @@ from genloom.core.spec import Batch, DataSpec
 class Model(nn.Module, ABC):
     """Abstract; every concrete model is final (no model derives from another).
 
+    spec: the fields of the data it was built for.
     Config: a frozen dataclass with a docstring that names every field; its defaults train on small images or texts.
     citation: BibTeX of the paper the model follows.
     uses: finished models it stands on, by role ("autoencoder", "teacher"); they arrive frozen in `given`.
@@ -27,6 +28,7 @@ class Model(nn.Module, ABC):
     (between samples and held-out items); lower is better for both.
     """
 
+    spec: DataSpec
     Config: ClassVar[type]
     citation: ClassVar[str]
     uses: ClassVar[Mapping[str, type]] = {}

@@ -119,12 +119,14 @@ def image_dataset(
     captions: Sequence[str] | None = None,
     forms: Forms = MappingProxyType({}),
     own: str = "image",
+    factors: Mapping[str, Tensor] = MappingProxyType({}),
 ) -> Dataset:
     """The data set over `images` uint8 (N, C, H, W) with rows for train, validation and test.
 
     content: a hash of the pixels, where somebody has it already; captions: of every image, "" where it has none; None
     takes the names of the classes, where there are any; forms: further pictures of the same items, beside which these
-    are called `own`. Raises BadData where options ask for captions in vain.
+    are called `own`; factors: by name, numbers in [-1, 1] (N,) that are known of every image, told where labels are.
+    Raises BadData where options ask for captions in vain.
     """
     pictures = arranged(name, options, images, forms, own, notes)
     *given, item = pictures
@@ -147,7 +149,9 @@ def image_dataset(
         train = train[: options.limit]
         notes.append(f"only the first {len(train):,} training items are used")
     found = None if told is None else encode(told, train, notes)
-    columns = {}
+    columns: dict[str, Tensor] = {}
+    for factor, values in factors.items() if options.labels else ():
+        spec[factor], columns[factor] = Field("vector", (1,), role="condition"), values.float()[:, None]
     if found is not None:
         spec[CAPTION] = replace(found.field, domain=about)
         columns[CAPTION] = narrow(found.ids, found.tokenizer.size)

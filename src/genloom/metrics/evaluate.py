@@ -32,12 +32,15 @@ from genloom.metrics.originality import Originality, originality
 from genloom.metrics.pairs import pair_results, source_of, tasks_of, to_be_made
 from genloom.metrics.pairwise import pairwise_result
 from genloom.metrics.pictured import pictured_set, seen
+from genloom.metrics.points import of_points
 from genloom.metrics.recitation import Recitation, recitation
 from genloom.metrics.recited import beside
 from genloom.metrics.retrieval import MOST, CaptionedSet, retrieval
 from genloom.metrics.rows import of_rows
 from genloom.metrics.store import DatasetLike, extractor_for
 from genloom.metrics.texts import of_texts
+from genloom.metrics.told import MOST as ASKED
+from genloom.metrics.told import class_accuracy
 from genloom.metrics.weights import here
 from genloom.modalities import modality
 from genloom.modalities.image import to_bytes
@@ -118,7 +121,7 @@ def evaluate(
     seconds: dict[str, float] = {}
     notes: list[str] = []
     found: Evaluation | None = None
-    rows: Tensor | None = None  # of tables, which have no pictures
+    rows: Tensor | None = None  # of tables and points, which have no pictures
     replies: Answered | None = None  # of models that answer prompts
     given: Tensor | list[str] | None = None if samples is None else checked_items(samples, item, notes)
     if made_of is None and samples is None and (source := source_of(model, dataset.spec, key)) is not None:
@@ -132,7 +135,7 @@ def evaluate(
                 given = torch.cat(
                     [draw(model, key, n, generator, options, batch, item, made_of) for _ in range(repeats)]
                 )
-        elif item.modality == "table":
+        elif item.modality in ("table", "vector"):
             with drawing():
                 rows = draw_floats(model, key, n, generator, options, batch)
         elif item.modality == "music":
@@ -156,6 +159,8 @@ def evaluate(
         found = Evaluation(dataset.name, dataset.digest, len(rows), ())
         if item.modality == "music":
             figures = of_music(rows, item, cast(HasPieces, dataset.train), cast(HasPieces, dataset.test), notes, seed)
+        elif item.modality == "vector":
+            figures = of_points(rows, key, dataset.train, dataset.test)
         else:
             figures = of_rows(rows, item, dataset.train, dataset.test, seed)
         results += [_signed(r, dataset, seed, item) for r in figures]
@@ -164,6 +169,16 @@ def evaluate(
         started = time.perf_counter()
         results = [_signed(r, dataset, seed, item) for r in answer_results(replies, notes, seed=seed)] + results
         seconds["answers"] = time.perf_counter() - started
+    if samples is None and isinstance(model, CanSample) and seen(item):
+        started = time.perf_counter()
+        kept = generator.get_state()
+        shown = pictured_set(dataset)
+        judge = extractor or extractor_for(shown, device=generator.device)
+        with drawing():
+            asked = class_accuracy(model, shown, judge, item, generator, options=options, most=min(n, ASKED))
+        generator.set_state(kept)
+        results += [_signed(r, dataset, seed, item) for r in asked]
+        seconds["class accuracy"] = time.perf_counter() - started
     words = dataset.tokenizer
     if (
         samples is None

@@ -1,4 +1,4 @@
-"""Figures of what a model of images does with latents: reconstructions, and on demand the path length."""
+"""Figures of what a model of images does with latents: reconstructions, codes it found, on demand the path length."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from genloom.core import Model
 from genloom.errors import BadValue
 from genloom.metrics.active_units import active_units_result
 from genloom.metrics.base import Result
+from genloom.metrics.codes import code_results
 from genloom.metrics.lpips import load_lpips
 from genloom.metrics.path_length import path_length_result
 from genloom.metrics.reconstruction import can_reconstruct, reconstruction_results
@@ -41,6 +42,7 @@ def latent_results(
         used = active_units_result(model, dataset.test)
         results += [] if used is None else [used]
         seconds["reconstruction"] = time.perf_counter() - started
+    results += code_results(model, dataset)
     if path_length:
         started = time.perf_counter()
         judge = load_lpips("vgg", generator.device) if here("lpips") else extractor_for(dataset)

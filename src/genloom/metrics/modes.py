@@ -17,6 +17,7 @@ from torch import Tensor
 
 from genloom.errors import BadValue
 from genloom.metrics.base import as_matrix
+from genloom.metrics.features import Extractor
 
 CITATION = (
     "@inproceedings{srivastava2017veegan, title={{VEEGAN}: Reducing Mode Collapse in {GAN}s using Implicit Variational "
@@ -65,6 +66,15 @@ def mixture_modes(points: Tensor, centres: Tensor, deviation: float) -> Modes:
     distances = torch.cdist(as_matrix(points, "points").double(), centres.double())
     nearest, index = distances.min(1)
     return count_modes(index[nearest <= 3 * deviation], len(centres), len(points))
+
+
+def stacked_modes(images: Tensor, judge: Extractor) -> Modes:
+    """Of StackedMNIST's pictures, bytes (N, 3, H, W): the digits that a classifier of grey ones sees in red, green and
+    blue name one of 1,000 modes."""
+    if images.ndim != 4 or images.shape[1] != 3 or len(judge.classes) != 10:
+        raise BadValue(f"expected pictures (n, 3, h, w) and a judge of ten digits, got {tuple(images.shape)}")
+    digits = torch.stack([judge.judge(judge.features(images[:, i : i + 1])) for i in range(3)])
+    return count_modes(100 * digits[0] + 10 * digits[1] + digits[2], 1000)
 
 
 def expected_modes(n: int, of: int) -> tuple[float, float]:

@@ -115,6 +115,17 @@ MODALITIES: dict[str, Modality] = {
             tiled=False,
             folder=False,
         ),
+        Modality(
+            "vector",
+            "points",
+            writes=(".csv", ".npy", ".png"),
+            reads=(),
+            count=1000,
+            preview=2000,
+            module="genloom.modalities.vector",
+            tiled=False,
+            folder=False,
+        ),
     )
 }
 

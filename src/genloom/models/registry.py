@@ -13,6 +13,8 @@ BUILT_IN = {
     "vae-mlp": "genloom.models.autoencoding.vae_mlp:MLPVAE",
     "gan": "genloom.models.adversarial.gan:GAN",
     "autoencoder": "genloom.models.autoencoding.autoencoder:Autoencoder",
+    "dcgan": "genloom.models.adversarial.dcgan:DCGAN",
+    "infogan": "genloom.models.adversarial.infogan:InfoGAN",
     "kl-autoencoder": "genloom.models.autoencoding.kl_autoencoder:KLAutoencoder",
     "vq-vae": "genloom.models.autoencoding.vq_vae:VQVAE",
     "gan-mlp": "genloom.models.adversarial.gan_mlp:MLPGAN",

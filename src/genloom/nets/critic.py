@@ -1,15 +1,19 @@
-"""Networks without normalisation that judge images, so that a penalty on their gradient means what it says."""
+"""Networks without normalisation that judge items, so that a penalty on their gradient means what it says."""
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils import parametrize
 
+from genloom.core import DataSpec, the_class
 from genloom.nets.conv import Unshuffle, pad, padded, to_rows
+from genloom.nets.labels import Labels
 
 
 class ConvFeatures(nn.Module):
@@ -36,7 +40,7 @@ class ConvFeatures(nn.Module):
 
 
 class DenseFeatures(nn.Module):
-    """Images (B, C, H, W) to features (B, widths[-1]) by fully connected layers, LeakyReLU(0.2) after each."""
+    """Items (B, ...) to features (B, widths[-1]) by fully connected layers, LeakyReLU(0.2) after each."""
 
     def __init__(self, pixels: int, widths: tuple[int, ...]) -> None:
         super().__init__()
@@ -47,6 +51,46 @@ class DenseFeatures(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.layers(x)
+
+
+class Discriminator(nn.Module):
+    """Items (B, *shape) to logits (B,), and what is known of their classes.
+
+    features: items to (B, width), of one channel more where classes stand beside them; spec: whose class field is told;
+    supervision: "projection" adds the product of the features with a vector of the class (Miyato and Koyama 2018),
+    "input" puts an embedding of the class beside the item as a further channel (Mirza and Osindero 2014), "auxiliary"
+    names the class from the features (Odena et al. 2017). Without classes all three are the same.
+    """
+
+    def __init__(
+        self,
+        features: nn.Module,
+        width: int,
+        spec: DataSpec,
+        shape: tuple[int, ...],
+        supervision: Literal["projection", "input", "auxiliary"] = "projection",
+    ) -> None:
+        super().__init__()
+        self.features, self.place = features, shape[1:]
+        self.out = nn.Linear(width, 1, bias=False)  # half of the losses see differences of logits alone
+        self.direction = Labels(spec if supervision == "projection" else {}, width)
+        found = the_class(spec)
+        self.channel = Labels(spec, math.prod(self.place)) if found and supervision == "input" else None
+        self.kind = nn.Linear(width, len(found[1].classes)) if found and supervision == "auxiliary" else None
+
+    def forward(self, x: Tensor, label: Tensor | None) -> Tensor:
+        """The logits alone."""
+        return self.judge(x, label)[0]
+
+    def judge(self, x: Tensor, label: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """The logits, and with "auxiliary" the logits of each class (B, K)."""
+        if label is not None and self.channel is not None:
+            x = torch.cat([x, self.channel(label).view(len(x), 1, *self.place).to(x.dtype)], 1)
+        h = self.features(x).float()
+        logit = self.out(h)[:, 0]
+        if label is not None and self.direction.name:
+            logit = logit + (h * self.direction(label)).sum(1) / math.sqrt(h.shape[1])
+        return logit, None if self.kind is None else self.kind(h)
 
 
 class Spectral(nn.Module):

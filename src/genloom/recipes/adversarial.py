@@ -6,8 +6,10 @@ from dataclasses import replace
 
 from genloom.data.options import DataOptions
 from genloom.engine.options import TrainOptions
+from genloom.models.adversarial import dcgan as convolutional
 from genloom.models.adversarial import gan as classic
 from genloom.models.adversarial import gan_mlp as dense
+from genloom.models.adversarial import infogan as informed
 from genloom.models.adversarial import lapgan as layered
 from genloom.models.adversarial import pix2pix as translating
 from genloom.models.adversarial import progressive_gan as growing
@@ -47,6 +49,33 @@ def gan(size: str = "small") -> Recipe:
 
 
 @recipe(
+    "conditional-gan",
+    "the conditional GAN of 2014: the class embedded beside the noise and beside the picture; minutes on a CPU",
+    smoke={**SMOKE, "config.width": 8, "config.features": 16},
+    ranges={**RATES, "train.batch": Choice(32, 64, 128), "config.width": Choice(16, 24, 32, 48, 64)},
+)
+def conditional_gan() -> Recipe:
+    """`gan` in all else, so that the three ways of telling classes can be compared."""
+    return _told("input")
+
+
+@recipe(
+    "acgan",
+    "AC-GAN: the discriminator must also name the class, and so learns from labels; minutes on a CPU",
+    smoke={**SMOKE, "config.width": 8, "config.features": 16},
+    ranges={**RATES, "train.batch": Choice(32, 64, 128), "config.width": Choice(16, 24, 32, 48, 64)},
+)
+def acgan() -> Recipe:
+    """`gan` in all else; `--config.supervision projection` is what came after it."""
+    return _told("auxiliary")
+
+
+def _told(supervision: classic.Supervision) -> Recipe:
+    base = gan()
+    return replace(base, config=replace(base.config, supervision=supervision), data=DataOptions(source="fashion-mnist"))
+
+
+@recipe(
     "gan-minimax",
     "the GAN of the first paper: fully connected, the minimax game as it stands, nothing that steadies it",
     smoke={**SMOKE, "config.hidden": (64,)},
@@ -58,6 +87,31 @@ def gan_minimax() -> Recipe:
         loss="minimax", network="mlp", latent=100, conditional=False, generator=dense.ADAM, discriminator=dense.ADAM
     )
     return replace(gan_mlp(), model="gan", config=config)
+
+
+@recipe(
+    "dcgan",
+    "DCGAN: batch-normalised convolutions, the paper's layers and rates; for walks and arithmetic; minutes on a CPU",
+    sizes=("small", "paper"),
+    smoke={**SMOKE, "config.width": 8},
+    ranges={**RATES, "train.batch": Choice(32, 64, 128), "config.width": Choice(16, 24, 32, 48, 64)},
+)
+def dcgan(size: str = "small") -> Recipe:
+    """Constant rate, no averaging of weights, not told any class; paper: as wide as published, for a GPU."""
+    config = convolutional.DCGANConfig(width=128 if size == "paper" else 32)
+    train = TrainOptions(budget="5m", batch=128 if size == "paper" else 64, ema=0.0)
+    return Recipe("dcgan", config, DataOptions(source="fashion-mnist", labels=False), train)
+
+
+@recipe(
+    "infogan",
+    "InfoGAN: codes found without labels: which digit, how it leans, how thick; minutes on a CPU",
+    smoke={**SMOKE, "config.width": 8, "config.features": 16, "config.latent": 8},
+    ranges={**RATES, "train.batch": Choice(32, 64, 128), "config.width": Choice(16, 24, 32, 48, 64)},
+)
+def infogan() -> Recipe:
+    """A code of ten values and two continuous ones; for heads `--config.categories () --config.continuous 4`."""
+    return Recipe("infogan", informed.InfoGANConfig(), DataOptions(labels=False), TrainOptions(budget="5m", batch=64))
 
 
 @recipe(

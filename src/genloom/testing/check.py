@@ -27,6 +27,7 @@ from genloom.core import (
     CanEncode,
     CanSample,
     CanStream,
+    HasCodes,
     HasLikelihood,
     Model,
     Sampling,
@@ -332,6 +333,32 @@ def check_encoding(case: Case) -> None:
     )
 
 
+def check_codes(case: Case) -> None:
+    """Codes are read off items without randomness, each within its values; setting one changes items, and undoes."""
+    model = case.build()
+    case.play(case.game(model), 0, 3)
+    assert isinstance(model, HasCodes)
+    assert isinstance(model, CanDecode)
+    assert model.codes, "there is no code"
+    batch = case.dataset.validation.batch(torch.arange(3))
+    with resting(model):
+        first, second = model.infer(batch), model.infer(batch)
+        z = model.prior(3, generator=_generator())
+        plain = model.decode(z)[case.item]
+        assert set(first) == {c.name for c in model.codes}, f"{sorted(first)} were read, not all codes"
+        for code in model.codes:
+            value = first[code.name]
+            assert torch.equal(value, second[code.name]), f"reading {code.name!r} is random"
+            if code.values:
+                assert 0 <= value.min() <= value.max() < code.values, f"{code.name!r} leaves its values"
+            ends = [torch.tensor(v).repeat(3) for v in ((0, code.values - 1) if code.values else (-1.0, 1.0))]
+            low, high = (model.with_code(z, code.name, v) for v in ends)
+            assert torch.equal(model.with_code(high, code.name, ends[0]), low), f"{code.name!r} is not set but added"
+            apart = (model.decode(low)[case.item] - model.decode(high)[case.item]).abs().max()
+            assert apart > 0, f"{code.name!r} changes no item"
+    assert plain.shape[0] == 3
+
+
 def check_likelihood(case: Case) -> None:
     """Likelihoods are one finite number an item, the same for the same generator, and better after training."""
     model = case.build()
@@ -423,6 +450,7 @@ BY_CAPABILITY: dict[type, dict[str, Callable[[Case], None]]] = {
     CanSample: {"samples": check_samples},
     CanDecode: {"latents": check_latents},
     CanEncode: {"encoding": check_encoding},
+    HasCodes: {"codes": check_codes},
     HasLikelihood: {"likelihood": check_likelihood},
     CanStream: {"streaming": check_streaming},
     CanContinue: {"continuing": check_continuing},

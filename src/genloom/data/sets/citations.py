@@ -140,3 +140,16 @@ MOVING_MNIST = """@inproceedings{srivastava2015unsupervised,
   author = {Srivastava, Nitish and Mansimov, Elman and Salakhutdinov, Ruslan},
   booktitle = {International Conference on Machine Learning}, year = {2015}
 }"""
+VEEGAN = """@inproceedings{srivastava2017veegan,
+  title = {{VEEGAN}: Reducing Mode Collapse in {GAN}s using Implicit Variational Learning},
+  author = {Srivastava, Akash and Valkov, Lazar and Russell, Chris and Gutmann, Michael U. and Sutton, Charles},
+  booktitle = {Advances in Neural Information Processing Systems}, year = {2017}
+}"""
+PACGAN = """@inproceedings{lin2018pacgan,
+  title = {{PacGAN}: The Power of Two Samples in Generative Adversarial Networks},
+  author = {Lin, Zinan and Khetan, Ashish and Fanti, Giulia and Oh, Sewoong},
+  booktitle = {Advances in Neural Information Processing Systems}, year = {2018}
+}"""
+SOLIDS = """@software{genloom,
+  title = {genloom}, note = {Rendered heads with known factors}, license = {Apache-2.0}
+}"""

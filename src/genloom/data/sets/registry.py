@@ -5,14 +5,42 @@ from __future__ import annotations
 from genloom.data.dataset import Card, Dataset
 from genloom.data.fetch.entry import Entry
 from genloom.data.options import DataOptions
-from genloom.data.sets import emoji, images, molecules, music, speech, strokes, tables, text, video, weights
+from genloom.data.sets import (
+    emoji,
+    images,
+    molecules,
+    music,
+    points,
+    solids,
+    speech,
+    stacked,
+    strokes,
+    tables,
+    text,
+    video,
+    weights,
+)
 from genloom.errors import BadData, unknown
 from genloom.modalities.registry import MODALITIES, learnt
 
 _ORDER = ("mnist", "digits", "fashion-mnist", "python-stdlib", "tinyshakespeare")  # what every page begins with
 _ALL = {
     name: entry
-    for kind in (images, emoji, text, molecules, music, speech, video, strokes, tables, weights)
+    for kind in (
+        images,
+        stacked,
+        solids,
+        emoji,
+        text,
+        molecules,
+        music,
+        speech,
+        video,
+        strokes,
+        tables,
+        points,
+        weights,
+    )
     for name, entry in kind.ENTRIES.items()
 }
 ENTRIES: dict[str, Entry] = {name: _ALL[name] for name in (*_ORDER, *(n for n in _ALL if n not in _ORDER))}

@@ -84,7 +84,7 @@ class VQGPT(Model, CanSample):
         self.config, self.spec = config, spec
         self.item, field = the_item(spec, "image", "vq-gpt")
         self.autoencoder = given["autoencoder"]
-        name, theirs = the_item(self.autoencoder.spec, "image", "the autoencoder")  # type: ignore[arg-type]
+        name, theirs = the_item(self.autoencoder.spec, "image", "the autoencoder")
         if (name, theirs.shape, theirs.range) != (self.item, field.shape, field.range):
             raise BadData(
                 f"the autoencoder was made for {name} of shape {theirs.shape}, this data set has {self.item} of shape "

@@ -66,7 +66,7 @@ class LatentFlow(Model, CanSample, CanDecode):
         self.item, field = the_item(spec, "image", "latent-flow")
         self.autoencoder = given["autoencoder"]
         codec = self.codec
-        name, theirs = the_item(self.autoencoder.spec, "image", "the autoencoder")  # type: ignore[arg-type]
+        name, theirs = the_item(self.autoencoder.spec, "image", "the autoencoder")
         if (name, theirs.shape, theirs.range) != (self.item, field.shape, field.range):
             raise BadData(
                 f"the autoencoder was made for {name} of shape {theirs.shape}, this data set has {self.item} of shape "
