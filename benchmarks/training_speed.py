@@ -1,10 +1,10 @@
 """Training tokens a second of `gpt` beside transformers' GPT-2, in turn in one run, over a curve of model sizes.
 
-Each step is a forward pass, a backward pass and an update on 12 windows of 64 characters, ids drawn beforehand. The peer
-is GPT2LMHeadModel with a vocabulary of 65, no dropout and torch's AdamW, in fp32 as its documentation trains on a CPU,
-and in bf16 autocast. Ours is the engine's own step (`Game.step`: dealing items, loss, gradients, clipping, update): the
-portable network in the peer's very shape with AdamW, also compiled as the engine compiles it where a budget repays that,
-and the network of the `gpt` recipe with AdamW and with Muon.
+Each step is a forward pass, a backward pass and an update on 12 windows of 64 characters, drawn beforehand. The peer is
+GPT2LMHeadModel with a vocabulary of 65, no dropout and torch's AdamW, in fp32 as its documentation trains on a CPU, and
+in bf16 autocast. Ours is the engine's own step (`Game.step`: dealing items, loss, gradients, clipping, update): the
+portable network in the peer's very shape with AdamW, also compiled as the engine does where a budget repays that, and
+the network of the `gpt` recipe with AdamW and with Muon.
 A figure is the median over rounds; every round measures all variants one after the other. Threads as they are set.
 Needs `pip install transformers`; writes results/training_speed.json.
 """

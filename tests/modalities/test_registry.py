@@ -19,6 +19,7 @@ FIELDS = {
     "sound": Field("audio", (1, 1000), rate=8000.0),
     "spectrogram": Field("audio", (1, 64, 20), rate=8000.0),
     "video": Field("video", (1, 5, 10, 12), rate=10.0),
+    "drawings": Field("strokes", (12, 3), range=(-np.inf, np.inf)),
     "video in colours": Field("video", (3, 16, 8, 8), rate=10.0),
 }
 

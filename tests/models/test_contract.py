@@ -39,6 +39,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "recurrent": {"width": 32, "embedding": 8},
     "seq2seq": {"width": 32, "heads": 2, "encoder": 1, "decoder": 1, "dropout": 0.0},
     "vq-gpt": {"width": 32, "depth": 2, "heads": 2, "pairs": 64},
+    "stroke-rnn": {"width": 32, "components": 3},
     "gpt": {"width": 32, "depth": 2, "heads": 2, "pairs": 64},
 }
 GIVEN = {

@@ -43,10 +43,10 @@ class Column:
 class Field:
     """One named part of an item.
 
-    modality: "image", "audio", "video", "table", "vector" (floats), "text" (token ids) or "class" (an index into
-        `classes`), "music" (token ids of notes), "molecule" (token ids of SMILES).
+    modality: "image", "audio", "video", "table", "vector", "strokes" (floats), "text" (token ids) or "class" (an index
+        into `classes`), "music" (token ids of notes), "molecule" (token ids of SMILES).
     shape: without the batch dimension: image (C, H, W), audio (C, T), video (C, T, H, W), table and vector (D,),
-        text, music and molecule (L,), class ().
+        strokes (L, 3), text, music and molecule (L,), class ().
     range: least and greatest value of a continuous field; models see and return images in this range. A field without
         bounds, as of another model's latents, has (-inf, inf) and is expected to have mean 0 and deviation 1. Of music
         the lowest and highest pitch of the training pieces.
@@ -60,6 +60,7 @@ class Field:
     columns: of a table, in the order of a row's numbers.
     whole: whether an item of token ids is a whole piece, filled up with `end`, instead of a window of a long row.
     grid: (steps a beat, voices) of music whose voices take turns at every step; windows of it begin with a beat.
+    grain: of a field without bounds, the distance between neighbouring stored values; 0 where there is none.
     """
 
     modality: str
@@ -74,6 +75,7 @@ class Field:
     columns: tuple[Column, ...] = ()
     whole: bool = False
     grid: tuple[int, ...] = ()
+    grain: float = 0.0
 
     @property
     def cycle(self) -> int:

@@ -12,6 +12,7 @@ from genloom.data.arrays import load_array_file
 from genloom.data.clips import ENDINGS as CLIPS
 from genloom.data.clips import is_clips, load_clip_array, load_clips
 from genloom.data.dataset import Card, Dataset
+from genloom.data.drawings import is_drawings, load_drawings
 from genloom.data.folder import ENDINGS as PICTURES
 from genloom.data.folder import load_folder
 from genloom.data.foreign import is_foreign, load_foreign
@@ -88,6 +89,8 @@ def _load_path(path: Path, options: DataOptions) -> Dataset:
             sides = None if options.pair is None else sides_of(pictures, options)
             return load_folder(path, options, pictures) if sides is None else load_sides(path, options, sides)
         return load_texts(path, texts, options)
+    if is_drawings(path):
+        return load_drawings(path, options)
     if ending in (".npy", ".npz"):
         moving = options.read == "video" or (options.read == "auto" and dimensions(path) == 5)
         return load_clip_array(path, options) if moving else load_array_file(path, options)

@@ -19,7 +19,7 @@ class DataOptions:
     flip: mirror half of the training images; never for digits, letters or scenes with a left and a right.
     tokenizer: "char", "byte" or "bpe", or a run's folder, whose tokenizer is then used as it is (with --from and
         --given that is done by itself); vocabulary: tokens a BPE learns; context: tokens a text item holds, or a
-        prompt and its answer each.
+        prompt and its answer each, or rows of a drawing at most.
     limit: use only the first N training items; None uses all.
     validation: "own" keeps a share of the training items aside; "test" trains on those too and watches the test items.
     read: what files are: of a .csv or .tsv "table" (a row an item) or "text"; of a folder with several kinds "image",

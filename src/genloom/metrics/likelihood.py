@@ -17,6 +17,7 @@ from genloom.core import TOKENS, Field, HasLikelihood, Model
 from genloom.errors import BadData
 from genloom.metrics.base import Result, SplitLike
 from genloom.modalities.ended import lengths
+from genloom.modalities.strokes import counts
 
 CITATION = (
     "@inproceedings{theis2016note, title={A Note on the Evaluation of Generative Models}, author={Theis, Lucas and "
@@ -77,6 +78,10 @@ def perplexity(nats: Result) -> Result:
     return replace(nats, key="perplexity", name="perplexity per token", value=power(nats.value), interval=ends)
 
 
+def _said(kind: str) -> str:
+    return {"bound": " (upper bound)", "estimate": " (estimate)"}.get(kind, "")
+
+
 def likelihood(
     model: Model,
     split: SplitLike,
@@ -88,7 +93,7 @@ def likelihood(
     tokenizer: Decodes | None = None,
     text_key: str = "text",
 ) -> list[Result]:
-    """Bits per dimension (images) or nats per token, character and byte (texts) over items of `split`.
+    """Bits per dimension (images), nats per token, character and byte (texts) or movement (drawings) over `split`.
 
     limit: measure only so many items, spread evenly; a model that takes long is measured on fewer (`model.items`).
     Raises BadData where the split is empty.
@@ -115,9 +120,13 @@ def likelihood(
         return Result(key, name, mean, interval, n, {**protocol, **extra}, CITATION, "lower")
 
     dimensions = math.prod(field.shape)
+    if field.modality == "strokes":
+        moves = sum(int(counts(split.batch(rows)["strokes"]).sum()) for rows in index.split(512))
+        per = values * (len(index) / max(moves, 1))  # one ratio of sums, the ends' share included
+        return [result("nats_per_movement", "nats per movement" + _said(kind), per, len(index), movements=moves)]
     if field.modality != "text":
         bits = values / (dimensions * math.log(2))
-        name = "bits per dimension" + {"bound": " (upper bound)", "estimate": " (estimate)"}.get(kind, "")
+        name = "bits per dimension" + _said(kind)
         return [result("bits_per_dimension", name, bits, len(index), dimensions=dimensions)]
     tokens = len(index) * dimensions
     if field.end < 0:

@@ -126,6 +126,16 @@ MODALITIES: dict[str, Modality] = {
             tiled=False,
             folder=False,
         ),
+        Modality(
+            "strokes",
+            "drawings",
+            writes=(".svg", ".png", ".ndjson", ".npy"),
+            reads=(".ndjson", ".npz"),
+            count=64,
+            preview=64,
+            module="genloom.modalities.strokes",
+            previews=(".png", ".svg"),
+        ),
     )
 }
 

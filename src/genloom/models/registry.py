@@ -30,6 +30,7 @@ BUILT_IN = {
     "ngram": "genloom.models.autoregressive.ngram:Ngram",
     "recurrent": "genloom.models.autoregressive.recurrent:RecurrentLM",
     "vq-gpt": "genloom.models.autoregressive.vq_gpt:VQGPT",
+    "stroke-rnn": "genloom.models.autoregressive.stroke_rnn:StrokeRNN",
     "gpt": "genloom.models.autoregressive.gpt:GPT",
     "seq2seq": "genloom.models.autoregressive.seq2seq:Seq2Seq",
 }

@@ -10,6 +10,7 @@ from genloom.engine.options import TrainOptions
 from genloom.models.autoregressive.gpt import GPTConfig
 from genloom.models.autoregressive.ngram import NgramConfig
 from genloom.models.autoregressive.recurrent import RecurrentConfig
+from genloom.models.autoregressive.stroke_rnn import StrokeRNNConfig
 from genloom.nets.portable import GPT2, LLAMA, Portable
 from genloom.nets.recurrent import Cell
 from genloom.recipes.ranges import Choice, Linear, Log, Range, Whole
@@ -26,21 +27,23 @@ SMOKE = {
     "config.heads": 2,
 }
 
+RANGES: dict[str, Range] = {
+    "config.optimizer.lr": Log(3e-4, 1e-2),
+    "config.optimizer.muon_lr": Log(3e-3, 1e-1),
+    "config.optimizer.hold": Linear(0.0, 0.8),
+    "train.batch": Choice(16, 32, 64, 128),
+    "config.width": Choice(96, 128, 192, 256),
+    "config.depth": Whole(2, 6),
+    "config.dropout": Linear(0.0, 0.3),
+}
+
 
 @recipe(
     "gpt",
     "a language model of characters, bytes or subwords, trained from scratch; minutes on a CPU",
     sizes=("nano", "small", "base"),
     smoke=SMOKE | {"config.pairs": 1024},
-    ranges={
-        "config.optimizer.lr": Log(3e-4, 1e-2),
-        "config.optimizer.muon_lr": Log(3e-3, 1e-1),
-        "config.optimizer.hold": Linear(0.0, 0.8),
-        "train.batch": Choice(16, 32, 64, 128),
-        "config.width": Choice(96, 128, 192, 256),
-        "config.depth": Whole(2, 6),
-        "config.dropout": Linear(0.0, 0.3),
-    },
+    ranges=RANGES,
 )
 def gpt(size: str = "nano") -> Recipe:
     """nano: 4 blocks of width 128, for 1 to 5 minutes on a CPU; small: 6 of 256, from half an hour; base: 12 of 512,
@@ -71,6 +74,7 @@ def _portable(size: str, style: Portable) -> Recipe:
     "a language model in the shape of GPT-2: its weights open in other programs; minutes on a CPU",
     sizes=("nano", "small", "base"),
     smoke=SMOKE,
+    ranges=RANGES,
 )
 def gpt2(size: str = "nano") -> Recipe:
     """Learnt positions, LayerNorm, GELU, biases, a tied head; sizes as those of gpt."""
@@ -82,6 +86,7 @@ def gpt2(size: str = "nano") -> Recipe:
     "a language model in the shape of Llama: its weights open in other programs; minutes on a CPU",
     sizes=("nano", "small", "base"),
     smoke=SMOKE,
+    ranges=RANGES,
 )
 def llama(size: str = "nano") -> Recipe:
     """Rotary positions, RMSNorm, SwiGLU, two heads to each set of keys, no biases; sizes as those of gpt."""
@@ -161,3 +166,27 @@ def gru(size: str = "nano") -> Recipe:
 def lstm(size: str = "nano") -> Recipe:
     """Sizes as those of rnn."""
     return _recurrent("lstm", size)
+
+
+@recipe(
+    "stroke-rnn",
+    "drawings as movements of a pen, from an LSTM and mixtures of Gaussians; minutes on a CPU",
+    smoke={
+        "train.budget": "30steps",
+        "train.batch": 16,
+        "train.precision": "fp32",
+        "data.limit": 256,
+        "config.width": 64,
+        "config.components": 5,
+    },
+    ranges={
+        "config.optimizer.lr": Log(5e-4, 1e-2),
+        "config.width": Choice(128, 256, 512),
+        "config.components": Whole(5, 30),
+        "train.batch": Choice(32, 64, 128),
+    },
+)
+def stroke_rnn() -> Recipe:
+    """One layer of 256; drawings with their ends as .ndjson, or .npz."""
+    data = DataOptions(source="omniglot", context=128)
+    return Recipe("stroke-rnn", StrokeRNNConfig(), data, TrainOptions(budget="5m", batch=64))

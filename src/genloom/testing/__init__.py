@@ -9,6 +9,7 @@ from genloom.testing.fakes import (
     fake_pairs,
     fake_rows,
     fake_sounds,
+    fake_strokes,
     fake_text,
 )
 
@@ -23,6 +24,7 @@ __all__ = [
     "fake_pairs",
     "fake_rows",
     "fake_sounds",
+    "fake_strokes",
     "fake_text",
     "make_case",
 ]

@@ -20,7 +20,6 @@ import torch
 from torch import Tensor
 
 from genloom.core import (
-    CONTINUOUS,
     Batch,
     CanContinue,
     CanDecode,
@@ -46,7 +45,7 @@ from genloom.engine.options import TrainOptions
 from genloom.engine.precision import Plan
 from genloom.engine.preview import Monitor, resting
 from genloom.testing.continuing import reads_on
-from genloom.testing.fakes import fake_answers, fake_images, fake_pairs, fake_text
+from genloom.testing.fakes import fake_answers, fake_images, fake_pairs, fake_strokes, fake_text
 
 CPU = torch.device("cpu")
 TRAIN = TrainOptions(batch=8, precision="fp32", device="cpu", ema=0.0)
@@ -280,7 +279,7 @@ def check_samples(case: Case) -> None:
     for n in (0, 1, 3):
         drawn = _sample(model, n)[case.item]
         assert len(drawn) == n, f"asked for {n} items, got {len(drawn)}"
-        if field.modality in CONTINUOUS:
+        if not field.vocabulary:
             assert tuple(drawn.shape[1:]) == field.shape, f"samples are {tuple(drawn.shape[1:])}, data {field.shape}"
             assert drawn.dtype == torch.float32, f"samples are {drawn.dtype}"
             low, high = field.range
@@ -477,7 +476,8 @@ def make_case(
     from genloom.errors import BadData
 
     reasons = []
-    for made in (fake_images(), fake_text(), fake_answers(), fake_pairs(), fake_pairs(pairing="hidden")):
+    hidden = fake_pairs(pairing="hidden")
+    for made in (fake_images(), fake_text(), fake_answers(), fake_pairs(), hidden, fake_strokes()):
         try:
             cls(config, made.spec)
             return Case(cls, config, made, steps)

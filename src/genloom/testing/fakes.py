@@ -12,6 +12,7 @@ from torch import Tensor
 from genloom.core import Column, Field
 from genloom.data.answers import Said, answer_dataset
 from genloom.data.dataset import Card, Dataset, image_dataset, narrow
+from genloom.data.drawings import StrokeSplit
 from genloom.data.forms import Pictures
 from genloom.data.music import music_dataset
 from genloom.data.options import DataOptions
@@ -119,6 +120,25 @@ def fake_music(context: int = 32, voices: int = 2, pieces: int = 12, seed: int =
     parts = (made[2 * third :], made[:third], made[third : 2 * third])
     options = DataOptions(source="fake", context=context, voices=voices)
     return music_dataset("fake", options, parts, voices, 90.0, CARD, [])
+
+
+def fake_strokes(n: int = 96, most: int = 12, seed: int = 0) -> Dataset:
+    """n drawings of 5 to `most` movements: zigzags to the right, some with a second line below. A third each trains,
+    validates and tests."""
+    g = torch.Generator().manual_seed(seed)
+    drawings = []
+    for i in range(n):
+        m = int(torch.randint(5, most + 1, (1,), generator=g))
+        rows = torch.zeros(m, 3)
+        rows[:, 0] = 1 + 0.2 * torch.randn(m, generator=g)
+        rows[:, 1] = (-1.0) ** torch.arange(m) + 0.2 * torch.randn(m, generator=g)
+        if i % 2:
+            rows[m // 2, 2] = 1.0
+        rows[-1, 2] = 1.0
+        drawings.append(rows.numpy())
+    spec = {"strokes": Field("strokes", (most + 1, 3), range=(-math.inf, math.inf))}
+    parts = [StrokeSplit(spec, drawings[k : k + n // 3]) for k in (0, n // 3, 2 * (n // 3))]
+    return Dataset("fake", DataOptions(source="fake"), spec, parts[0], parts[1], parts[2], None, CARD, "0" * 64)
 
 
 def fake_sounds(n: int = 96, length: int = 256, classes: int = 2, mel: bool = False, seed: int = 0) -> Dataset:

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from genloom.errors import Damaged
 
 Arrays = dict[str, NDArray[Any]]
-_TYPES = {"f2": "<f2", "f4": "<f4", "f8": "<f8", "i4": "<i4", "i8": "<i8"}
+_TYPES = {"f2": "<f2", "f4": "<f4", "f8": "<f8", "i1": "<i1", "i2": "<i2", "i4": "<i4", "i8": "<i8"}
+_OBJECTS = ("O", "O8", "O4")
 _STORAGES = {"HalfStorage": "<f2", "FloatStorage": "<f4", "DoubleStorage": "<f8", "LongStorage": "<i8"}
 
 
@@ -28,7 +29,7 @@ class _Dtype:
     """Stands for numpy.dtype."""
 
     def __init__(self, name: str, *_: Any) -> None:
-        self.code = _TYPES[name]
+        self.code = "O" if name in _OBJECTS else _TYPES[name]
 
     def __setstate__(self, state: Any) -> None:
         if state[1] not in ("<", "|", "="):
@@ -39,9 +40,14 @@ class _Array:
     """Stands for numpy.ndarray."""
 
     value: NDArray[Any]
+    parts: list[Any] | None = None
 
-    def __setstate__(self, state: tuple[int, tuple[int, ...], _Dtype, bool, bytes]) -> None:
+    def __setstate__(self, state: tuple[int, tuple[int, ...], _Dtype, bool, bytes | str | list[Any]]) -> None:
         _, shape, dtype, fortran, content = state
+        if isinstance(content, list):
+            self.parts = content
+            return
+        content = content.encode("latin1") if isinstance(content, str) else content  # written by Python 2
         self.value = np.frombuffer(content, dtype.code).reshape(shape, order="F" if fortran else "C")
 
 
@@ -104,6 +110,24 @@ def read_numpy(path: Path) -> Arrays:
         return _flat(_NumpyReader(file).load())
 
 
+def read_ragged(path: Path) -> dict[str, list[NDArray[Any]]]:
+    """The lists of arrays of different shapes in a .npz file, by name. Raises Damaged for anything else."""
+    found = {}
+    with _reading(path), zipfile.ZipFile(path) as archive:
+        for name in archive.namelist():
+            with archive.open(name) as file:
+                first = np.lib.format.read_magic(file) == (1, 0)
+                header = np.lib.format.read_array_header_1_0 if first else np.lib.format.read_array_header_2_0
+                if not header(file)[2].hasobject:
+                    continue
+                made = _NumpyReader(file, encoding="latin1").load()
+            parts = made.parts if isinstance(made, _Array) else None
+            if parts is None or not all(isinstance(p, _Array) and p.parts is None for p in parts):
+                raise Damaged(f"{path}: {name} is no list of arrays of numbers: write it anew")
+            found[name.removesuffix(".npy")] = [p.value for p in parts]
+    return found
+
+
 def read_script(path: Path) -> Arrays:
     """The parameters of a TorchScript archive by their names, its code unread. Raises Damaged for anything else."""
     with _reading(path), zipfile.ZipFile(path) as archive:
@@ -136,7 +160,7 @@ def _flat(node: Any, prefix: str = "") -> Arrays:
             found |= _flat(child, f"{prefix}.{name}" if prefix else str(name))
         return found
     if isinstance(node, _Array):
-        return {prefix: node.value}
+        return {prefix: node.value} if node.parts is None else {}
     return {prefix: node} if isinstance(node, np.ndarray) else {}
 
 

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from genloom.data.dataset import Card
+from dataclasses import replace
+
+from genloom.data.dataset import Card, Dataset
+from genloom.data.drawings import load_drawings
 from genloom.data.fetch.entry import Entry
+from genloom.data.options import DataOptions
 from genloom.data.sets import citations
-from genloom.data.sets.common import github, one
+from genloom.data.sets.common import folder_of, github, one
+
+
+def _omniglot(options: DataOptions, card: Card) -> Dataset:
+    """The published parts; offsets are whole numbers."""
+    return replace(load_drawings(folder_of(ENTRIES["omniglot"]) / "omniglot.npz", options, card), name="omniglot")
+
 
 ENTRIES = {
     "omniglot": Entry(
@@ -31,5 +41,6 @@ ENTRIES = {
                 ),
             ),
         ),
+        load=_omniglot,
     ),
 }
