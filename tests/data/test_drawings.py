@@ -73,7 +73,7 @@ def test_long_drawings_are_left_out_and_counted(tmp_path: Path) -> None:
     drawings = [*some(), np.ones((300, 3), np.int16), np.ones((0, 3), np.int16)]
     data = open_set(ragged(tmp_path / "x.npz", train=drawings, valid=drawings[:6], test=drawings[:5]))
     assert data.train.items == 40
-    assert any("2 of 42 drawings are left out" in note for note in data.notes)
+    assert any("2 of 53 drawings are left out" in note for note in data.notes)
 
 
 class _Evil:

@@ -179,7 +179,10 @@ def _held(spec: DataSpec) -> str:
 
 def spec_to_json(spec: DataSpec) -> dict[str, Any]:
     """A JSON-ready form of a specification; `spec_from_json` reads it back."""
-    return {name: asdict(field) for name, field in spec.items()}
+    return {
+        name: {**asdict(field), "range": [x if math.isfinite(x) else None for x in field.range]}  # JSON has no infinity
+        for name, field in spec.items()
+    }
 
 
 def spec_from_json(data: Mapping[str, Any]) -> dict[str, Field]:
@@ -191,5 +194,7 @@ def _field(entry: Mapping[str, Any]) -> Field:
     columns = tuple(
         Column(**{**c, "values": tuple(c["values"]), "knots": tuple(c["knots"])}) for c in entry.get("columns", ())
     )
-    tuples = {k: tuple(entry.get(k, ())) for k in ("shape", "range", "classes", "grid")}
+    tuples = {k: tuple(entry.get(k, ())) for k in ("shape", "classes", "grid")}
+    low, high = entry["range"]
+    tuples["range"] = (-math.inf if low is None else low, math.inf if high is None else high)
     return Field(**{**entry, **tuples, "columns": columns})

@@ -116,12 +116,16 @@ def load_drawings(path: Path, options: DataOptions, card: Card | None = None) ->
     """
     notes: list[str] = []
     parts = read_drawings(path, notes)
-    good = {name: _usable(drawings, options.context, notes) for name, drawings in parts.items()}
+    good = {name: _usable(drawings, options.context) for name, drawings in parts.items()}
+    every, kept = (sum(map(len, of.values())) for of in (parts, good))
+    if kept < every:
+        notes.append(f"{every - kept:,} of {every:,} drawings are left out: empty, not finite, or of "
+                     f"{options.context} movements and more (--data.context)")  # fmt: skip
     if "" in good:
-        every = good.pop("")
-        keys = [hashlib.blake2b(d.tobytes(), digest_size=KEY_BYTES).digest() for d in every]
+        mixed = good.pop("")
+        keys = [hashlib.blake2b(d.tobytes(), digest_size=KEY_BYTES).digest() for d in mixed]
         rows: Rows = by_content(keys, np.zeros(len(keys), np.int8), notes)
-        good = {n: [every[i] for i in r.tolist()] for n, r in zip(("train", "validation", "test"), rows, strict=True)}
+        good = {n: [mixed[i] for i in r.tolist()] for n, r in zip(("train", "validation", "test"), rows, strict=True)}
     train = good["train"]
     others = [good.get(name) or train[-max(1, len(train) // 10) :] for name in ("validation", "test")]
     if options.validation == "test":
@@ -154,13 +158,9 @@ def load_drawings(path: Path, options: DataOptions, card: Card | None = None) ->
     )
 
 
-def _usable(drawings: Sequence[Drawing], most: int, notes: list[str]) -> list[Drawing]:
+def _usable(drawings: Sequence[Drawing], most: int) -> list[Drawing]:
     floats = [np.asarray(d, np.float64) for d in drawings]
-    kept = [d for d in floats if d.ndim == 2 and d.shape[1] == 3 and 0 < len(d) < most and np.isfinite(d).all()]
-    if len(kept) < len(floats):
-        notes.append(f"{len(floats) - len(kept):,} of {len(floats):,} drawings are left out: empty, not finite, or of "
-                     f"{most} movements and more (--data.context)")  # fmt: skip
-    return kept
+    return [d for d in floats if d.ndim == 2 and d.shape[1] == 3 and 0 < len(d) < most and np.isfinite(d).all()]
 
 
 def _scaled(drawing: Drawing, scale: float) -> Drawing:
