@@ -18,9 +18,10 @@ from torch import Tensor
 
 from genloom.core import Batch, DataSpec, Field
 from genloom.data.card import read_card
-from genloom.data.dataset import Card, Dataset, Split, digest_of
+from genloom.data.dataset import Card, Dataset, digest_of
 from genloom.data.fetch.unpickled import read_ragged
 from genloom.data.options import DataOptions
+from genloom.data.parts import Split
 from genloom.data.splits import KEY_BYTES, Rows, by_content
 from genloom.errors import BadData
 from genloom.modalities.strokes import LIFTED, movements, padded

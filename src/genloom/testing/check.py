@@ -483,7 +483,7 @@ def make_case(
             return Case(cls, config, made, steps)
         except BadData as e:
             reasons.append(str(e))
-    raise AssertionError(f"{cls.__name__} accepts neither small images, texts, answers nor pairs: {'; '.join(reasons)}")
+    raise AssertionError(f"{cls.__name__} accepts none of the small data sets: {'; '.join(reasons)}")
 
 
 def checks_of(case: Case) -> Iterator[tuple[str, Callable[[Case], None]]]:
