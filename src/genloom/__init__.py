@@ -27,6 +27,7 @@ _VERBS = {
     "traverse": "traverse",
     "reconstruct": "latent",
     "translate": "translate",
+    "edit": "edit",
     "anomaly": "anomaly",
     "tune": "compare.tune",
     "collapse": "compare.collapse",

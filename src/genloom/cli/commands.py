@@ -135,6 +135,13 @@ def export(parsed: Parsed) -> Any:
     return export_model(parsed.words[0], **_given(parsed, "format", "out", "raw", "runs"))
 
 
+def edit(parsed: Parsed) -> Any:
+    from genloom.verbs.edit import edit
+
+    keys = ("painted", "to", "label", "identity", "weight", "steps", "seed", "raw", "out", "runs")
+    return edit(parsed.words[0], parsed.words[1], **_given(parsed, *keys))
+
+
 def report(parsed: Parsed) -> Any:
     from genloom.verbs.report import report
 
@@ -234,6 +241,7 @@ COMMANDS: dict[str, Callable[[Parsed], Any]] = {
     "traverse": traverse,
     "reconstruct": reconstruct,
     "translate": translate,
+    "edit": edit,
     "anomaly": anomaly,
     "compare": compare,
     "tune": tune,

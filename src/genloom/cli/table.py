@@ -366,6 +366,33 @@ VERBS = (
         fields=True,
     ),
     Verb(
+        "edit",
+        "find a picture in a run's latent space, and change strokes or its class there",
+        (RUN, Argument("PHOTO", "a picture; one of another size is scaled to the model's")),
+        (
+            Flag("--painted", "text", "the same picture painted over: where it differs, follow it", metavar="PATH"),
+            Flag("--to", "text", "the class to turn it into, by name or number"),
+            Flag("--label", "text", "the class it has", "the one that fits best"),
+            Flag(
+                "--identity",
+                "text",
+                "a network that must see the same in both: lpips-alex, lpips-vgg or package.module:function",
+                "none",
+            ),
+            Flag("--weight", "float", "how much the identity counts", "1"),
+            Flag("--steps", "int", "steps of the search for the latent", "300"),
+            SEED,
+            RAW,
+            Flag("--out", "text", "where to write: a sheet as .png, or .npy", "RUN/samples/", metavar="PATH"),
+            RUNS,
+        ),
+        (
+            "genloom edit 0001-stylegan photo.png",
+            "genloom edit 0001-stylegan photo.png --painted photo-with-red-hat.png",
+            "genloom edit 0002-r3gan photo.png --to dark --identity lpips-alex",
+        ),
+    ),
+    Verb(
         "compare",
         "several recipes under the same conditions: a leaderboard, a report, samples to judge blind",
         (

@@ -36,7 +36,7 @@ class Labels(nn.Module):
         return z if label is None else torch.cat([z, self(label)], 1)
 
     def nearest(self, vectors: Tensor) -> Tensor:
-        """The class (B,) whose embedding is nearest to each of the vectors (B, D): of latents on paths between classes."""
+        """The class (B,) whose embedding is nearest to each vector (B, D): of latents on paths between classes."""
         assert self.table is not None
         return torch.cdist(vectors.float(), self.table.weight.float()).argmin(1)
 

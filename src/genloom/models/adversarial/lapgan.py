@@ -6,11 +6,11 @@ level G_k makes what enlarging lacks, told the enlarged picture l_k = u(I_k+1); 
     D_k   E -log s(D_k(l_k + h_k, l_k)) + E -log(1 - s(D_k(l_k + G_k(z_k, l_k), l_k)))     their equation 3
     G_k   E -log s(D_k(l_k + G_k(z_k, l_k), l_k))
 
-In training l_k always comes from real pictures. So no gradient crosses levels, and which levels train beside which makes
-no difference; in sampling l_k is what the levels below have made (their equation 4).
+In training l_k always comes from real pictures. So no gradient crosses levels, and each learns as if it were alone; in
+sampling l_k is what the levels below have made (their equation 4).
 
-What differs from the paper: every pass over D adds an R1 penalty, and half of the l_k carry a little noise, without which
-D and G know them too well and sampling, where they are not quite real, goes astray; Adam; one schedule for all levels.
+What differs from the paper: D has an R1 penalty; half of the l_k carry a little noise, because in sampling they are not
+quite real either; Adam, and one schedule for all levels.
 """
 
 from __future__ import annotations
@@ -113,8 +113,8 @@ class Sharpener(nn.Module):
 
 
 class LAPGAN(Model, CanSample, CanDecode):
-    """One game for each level of a pyramid. A latent is the smallest picture's noise; the planes of noise are drawn anew
-    by `sample`, and always the same in `decode`."""
+    """One game for each level of a pyramid. A latent is the smallest picture's noise; planes of noise are drawn anew by
+    `sample`, and always the same in `decode`."""
 
     Config = LAPGANConfig
     citation = """@inproceedings{denton2015deep,
