@@ -15,6 +15,7 @@ BUILT_IN = {
     "autoencoder": "genloom.models.autoencoding.autoencoder:Autoencoder",
     "dcgan": "genloom.models.adversarial.dcgan:DCGAN",
     "infogan": "genloom.models.adversarial.infogan:InfoGAN",
+    "text-to-image-gan": "genloom.models.adversarial.text_gan:TextGAN",
     "kl-autoencoder": "genloom.models.autoencoding.kl_autoencoder:KLAutoencoder",
     "vq-vae": "genloom.models.autoencoding.vq_vae:VQVAE",
     "gan-mlp": "genloom.models.adversarial.gan_mlp:MLPGAN",

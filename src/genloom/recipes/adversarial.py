@@ -15,6 +15,7 @@ from genloom.models.adversarial import pix2pix as translating
 from genloom.models.adversarial import progressive_gan as growing
 from genloom.models.adversarial import r3gan as modern
 from genloom.models.adversarial import stylegan as styled
+from genloom.models.adversarial import text_gan as spoken
 from genloom.recipes.ranges import Choice, Linear, Log, Whole
 from genloom.recipes.registry import Recipe, recipe
 
@@ -112,6 +113,25 @@ def dcgan(size: str = "small") -> Recipe:
 def infogan() -> Recipe:
     """A code of ten values and two continuous ones; for heads `--config.categories () --config.continuous 4`."""
     return Recipe("infogan", informed.InfoGANConfig(), DataOptions(labels=False), TrainOptions(budget="5m", batch=64))
+
+
+@recipe(
+    "text-to-image-gan",
+    "a GAN told a caption, with a judge that also knows wrong captions: emoji from their names",
+    smoke={
+        **SMOKE,
+        "config.width": 8,
+        "config.features": 16,
+        "config.embedding": 32,
+        "data.source": "mnist",
+        "data.size": "16",
+    },
+    ranges={**RATES, "train.batch": Choice(16, 32, 64), "config.embedding": Choice(32, 64, 128)},
+)
+def text_to_image_gan() -> Recipe:
+    """32 pixels, for minutes on a CPU; parts of captions are left out half of the time, as in `text-to-image`."""
+    data = DataOptions(source="emoji", size="32", labels=False, captions=True, drop_parts=0.5)
+    return Recipe("text-to-image-gan", spoken.TextGANConfig(), data, TrainOptions(budget="10m", batch=32))
 
 
 @recipe(
