@@ -59,6 +59,8 @@ def place(tmp_path_factory) -> Path:
     genloom.train("autoencoder", data=str(table(root / "rows.csv")), budget="400steps", name="rows", runs=runs,
                   overrides={**rows, "data.target": "kind", "data.without": "odd"})  # fmt: skip
     genloom.train("gan-mlp", data=str(root / "bars.npz"), budget="2steps", name="gan", runs=runs, overrides=STEPS)
+    tiny = {**STEPS, "config.widths": (16, 16), "config.blocks": (1, 1), "config.embedding": 16}
+    genloom.train("flow", data=str(root / "bars.npz"), budget="2steps", name="flow", runs=runs, overrides=tiny)
     genloom.train("vae", data=str(root / "bars.npz"), budget="30steps", name="vae", runs=runs,
                   overrides={**STEPS, "config.width": 8, "config.latent": 4})  # fmt: skip
     return root
@@ -138,6 +140,10 @@ def test_what_cannot_be_scored_is_refused_in_one_line(place: Path) -> None:
         score(place, "rows", table(place / "short.csv", drop="second"))
     with pytest.raises(BadValue, match="neither copies items through a code nor gives them a likelihood"):
         score(place, "gan")
+    with pytest.raises(BadValue, match="must be told 'label' of every item"):
+        score(place, "flow")
+    with pytest.raises(BadValue, match="copies nothing through a narrower code: use --score nll"):
+        score(place, "flow", score="relative")
     with pytest.raises(BadValue, match="gives no likelihood: use --score reconstruction"):
         score(place, "bars", score="nll")
     with pytest.raises(BadValue, match="expected reconstruction, relative, nll"):

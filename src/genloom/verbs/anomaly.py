@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genloom.errors import BadValue
+from genloom.errors import BadData, BadValue
 from genloom.modalities.registry import modality
 from genloom.verbs.evaluate import data_of
 from genloom.verbs.places import check_count, check_writable
@@ -68,13 +69,15 @@ def anomaly(
         raise BadValue(f"`genloom anomaly` scores pictures, rows, sounds and clips; {loaded.run.path} makes {kind}s")
     check_count(1 if n is None else n)
     items, source = _items(loaded, data, key, overrides or {})
+    if not len(items):
+        raise BadData(f"{source} holds no items to score: give --data with some")
     unusual = _unusual(loaded, items, anomalous)
     place = Path(out or loaded.run.samples / f"anomaly-{Path(source).stem}-{score}{'-raw' * raw}.csv")
     if place.suffix.lower() not in (".csv", ".json"):
         raise BadValue(f"--out {place}: scores are written to .csv or .json, got {place.suffix or 'no ending'!r}")
     check_writable(place, "--out")
     errors = None
-    with preview.resting(loaded.model):
+    with preview.resting(loaded.model), _untold(loaded):
         if score == "nll":
             generator = torch.Generator(loaded.device).manual_seed(seed)
             scores = metric.surprises(loaded.model, items.take, key, len(items), generator)
@@ -110,6 +113,20 @@ def anomaly(
         notes = ("--anomalous CLASS states how well the scores tell that class from the others",)
     return Facts(f"{len(items):,} items of {source} by {score} ({SCORES[score]})", tuple(facts),
                  {**about, "out": str(place), "items": rows}, notes, _png(picture))  # fmt: skip
+
+
+@contextmanager
+def _untold(loaded: Loaded) -> Iterator[None]:
+    """Items are scored without their classes: whoever knew those would know what is sought."""
+    try:
+        yield
+    except KeyError as e:
+        if e.args[0] not in loaded.spec:
+            raise
+        raise BadValue(
+            f"the model of {loaded.run.path} must be told {e.args[0]!r} of every item, and items are scored without: "
+            "train it with --data.labels false"
+        ) from None
 
 
 def _relative(items: Judged, errors: Tensor) -> Tensor:
