@@ -156,6 +156,12 @@ def test_what_cannot_be_scored_is_refused_in_one_line(place: Path) -> None:
         score(place, "bars", overrides={"data.size": "16"})
 
 
+def test_what_a_run_of_rows_is_for_is_said_at_its_end(place: Path) -> None:
+    trained = genloom.train("autoencoder", data=str(place / "rows.csv"), budget="1steps", runs=str(place / "runs"),
+                            overrides=STEPS)  # fmt: skip
+    assert "genloom anomaly" in str(trained)
+
+
 def test_an_image_model_refuses_rows(place: Path) -> None:
     with pytest.raises(BadData, match="image"):
         genloom.train("vae", data=str(place / "rows.csv"), budget="1steps", runs=str(place / "runs"), overrides={})

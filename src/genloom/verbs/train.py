@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genloom.errors import BadValue, GenloomError
+from genloom.modalities.registry import modality
 from genloom.verbs.places import check_writable
 from genloom.verbs.results import Facts
 from genloom.verbs.sample import AnyRun, find_run, own_tokenizer
@@ -60,7 +61,10 @@ class Trained:
         from genloom.core import CanSample
         from genloom.models.registry import model_class
 
-        return "sample" if issubclass(model_class(self.run.config["model"]), CanSample) else "reconstruct"
+        if issubclass(model_class(self.run.config["model"]), CanSample):
+            return "sample"
+        items = [f["modality"] for f in self.run.config["spec"].values() if f["role"] == "item"]
+        return "reconstruct" if modality(items[0]).tiled else "anomaly"
 
     __repr__ = __str__
 
