@@ -36,6 +36,8 @@ def rows() -> list[tuple[str, str, str]]:
     arrays, folder, planted = list(scale["arrays"].values()), scale["folder"], copies["planted copies found"]
     ours, theirs = flow["peers"]["genloom"], flow["peers"]["diffusers"]
     ways, kinds = gan["ways"], r3gan["class_shares"].values()
+    variational = result("vae_fashion")
+    own, pythae = (variational["peers"][name]["fd"] for name in ("genloom", "pythae"))
     seconds, unusual = start["median_seconds"], result("anomaly")
     return [
         (
@@ -44,6 +46,13 @@ def rows() -> list[tuple[str, str, str]]:
             f"**{ours['fd']:.2f}**; diffusers' tutorial U-Net in the same time {theirs['fd']:.1f}: "
             f"{flow['fd_ratio']:.0f} times as far",
             "flow_fashion.py",
+        ),
+        (
+            f"`vae`, Fashion-MNIST, {variational['seconds']:.0f} s, one core: FD at n = {variational['n']:,} (floor "
+            f"{variational['floor']:.2f}); codes from N(0, I) instead; Pythae's benchmark VAE by both",
+            f"**{figure(own['mixture'])}**; {figure(own['standard'])}; {figure(pythae['mixture'])} and "
+            f"{figure(pythae['standard'])}",
+            "vae_fashion.py",
         ),
         (
             "training images/s, same network and optimizer: our engine, all its work counted, to a plain fp32 loop",

@@ -127,7 +127,7 @@ def main() -> None:
             ]
             print(name, found, flush=True)
     RESULTS.mkdir(exist_ok=True)
-    labelled(rows, columns=16, scale=1).save(RESULTS / "vae_fashion.png", optimize=True)
+    labelled(rows, columns=16, scale=1).convert("L").save(RESULTS / "vae_fashion.png", optimize=True)
     a, b = peers["genloom"]["fd"], peers["pythae"]["fd"]
     publish(
         "vae_fashion",

@@ -145,8 +145,8 @@ def main() -> None:
             copies.append(("samples", to_bytes(x[:16])))
             print(beta, curve[f"{beta:g}"], flush=True)
     RESULTS.mkdir(exist_ok=True)
-    labelled(rows, columns=16, scale=1).save(RESULTS / "vae_priors.png", optimize=True)
-    labelled(copies, columns=16, scale=1).save(RESULTS / "vae_beta.png", optimize=True)
+    labelled(rows, columns=16, scale=1).convert("L").save(RESULTS / "vae_priors.png", optimize=True)
+    labelled(copies, columns=16, scale=1).convert("L").save(RESULTS / "vae_beta.png", optimize=True)
     publish(
         "vae_priors",
         {

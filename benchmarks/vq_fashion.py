@@ -131,7 +131,7 @@ def main() -> None:
         rows.append((f"vq-gpt, samples: FD {written['fd of samples']}", to_bytes(drawn[:32])))
         print(written, flush=True)
     RESULTS.mkdir(exist_ok=True)
-    labelled(rows, columns=16, scale=1).save(RESULTS / "vq_fashion.png", optimize=True)
+    labelled(rows, columns=16, scale=1).convert("L").save(RESULTS / "vq_fashion.png", optimize=True)
     publish(
         "vq_fashion",
         {
