@@ -28,6 +28,15 @@ def place(tmp_path_factory) -> Path:
     Image.fromarray(grey).save(root / "photo.png")
     Image.fromarray(np.zeros((30, 40), np.uint8)).save(root / "large.png")
     Image.new("RGB", (16, 12), (200, 30, 30)).save(root / "colour.png")
+    for name, n in (("dark", 20), ("light", 30)):
+        (root / "loose" / name).mkdir(parents=True)
+        for i in range(n):
+            noise = rng.integers(0, 100, (12, 16), dtype=np.uint8) + 150 * (name == "light")
+            Image.fromarray(noise.astype(np.uint8)).save(root / "loose" / name / f"{name}{i}.png")
+    genloom.train("cyclegan", data=str(root / "loose"), budget="2steps", name="apart", runs=str(root / "runs"),
+                  overrides={**SMALL, "data.pairing": "unpaired"})  # fmt: skip
+    genloom.train("cyclegan", data=str(root / "data"), budget="2steps", name="hidden", runs=str(root / "runs"),
+                  overrides=SMALL)  # fmt: skip
     for recipe, more in (("pix2pix", SMALL), ("flow", {**FLOW, "data.pair": "lines", "train.batch": 8})):
         genloom.train(recipe, data=str(root / "data"), budget="3steps", name=recipe, runs=str(root / "runs"),
                       overrides=more)  # fmt: skip
@@ -98,3 +107,32 @@ def test_samples_and_figures_are_of_given_pictures(place: Path) -> None:
     assert found.evaluation.results[-1].key.endswith(":lines-to-photos")
     assert found["l1:lines-to-photos"] > 0
     assert any("samples are made of the lines form of 6 held-out items" in note for note in found.evaluation.notes)
+
+
+def test_hidden_pairs_score_both_ways(place: Path) -> None:
+    for task in ("lines-to-photos", "photos-to-lines"):
+        found = translate(place, "hidden", task)
+        names = [r["name"] for r in found.data["results"]]
+        assert "L1 of the model" in names
+        assert "L1 of the nearest training picture" in names
+        assert not any("answers" in n for n in names)
+    with pytest.raises(BadValue, match=r"give --task with one of lines-to-photos, photos-to-lines"):
+        translate(place, "hidden", "")
+    found = genloom.evaluate(place / "runs" / "hidden", page=False)
+    keys = {r.key for r in found.evaluation.results}
+    assert {"lines:fd", "photos:fd", "l1:lines-to-photos", "l1:photos-to-lines"} <= keys
+    genloom.sample(place / "runs" / "hidden", n=3, out=place / "s.npy")
+    both = np.load(place / "s.npy")
+    assert both.shape == (6, 12, 16, 3)
+    assert (both[::2, ..., 0] == both[::2, ..., 2]).all()  # lines, of photos
+    assert (both[1::2, ..., 0] != both[1::2, ..., 2]).any()
+
+
+def test_without_pairs_there_is_a_picture_and_no_score(place: Path) -> None:
+    found = translate(place, "apart", "dark-to-light")
+    assert found.data["results"] == []
+    assert "no pairs are known" in found.notes[0]
+    assert Image.open(place / "out.png").height > 4 * 12
+    keys = {r.key for r in genloom.evaluate(place / "runs" / "apart", page=False).evaluation.results}
+    assert "light:fd" in keys
+    assert not any(k.startswith("l1") for k in keys)

@@ -25,6 +25,8 @@ SMALL: dict[str, dict[str, Any]] = {
     "infogan": {"latent": 4, "width": 8, "features": 16, "hidden": 8, "categories": (2,)},
     "gan-mlp": {"latent": 8, "generator_widths": (64,), "discriminator_widths": (32,)},
     "text-to-image-gan": {"latent": 4, "embedding": 32, "width": 8, "features": 16},
+    "cogan": {"width": 8, "latent": 8, "features": 16},
+    "cyclegan": {"width": 8, "judge_width": 8, "pool": 12},
     "pix2pix": {"width": 8, "judge_width": 8},
     "r3gan": {"width": 8, "latent": 8, "embedding": 4},
     "lapgan": {"width": 8, "latent": 8, "features": 16, "embedding": 4, "levels": 1},

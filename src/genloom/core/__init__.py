@@ -1,6 +1,7 @@
 """The contract: fields, players, phases, models, capabilities. Depends on torch alone, to be read in one sitting."""
 
 from genloom.core.capabilities import (
+    CanClassify,
     CanCompress,
     CanDecode,
     CanEncode,
@@ -43,6 +44,7 @@ __all__ = [
     "CONTINUOUS",
     "TOKENS",
     "Batch",
+    "CanClassify",
     "CanCompress",
     "CanContinue",
     "CanDecode",

@@ -234,6 +234,14 @@ class HasCodes(ABC):
         """Latents (B, ...) with the code `name` at `value` (B,) and all else as it was. Raises BadValue."""
 
 
+class CanClassify(ABC):
+    """Tells the class of items, also of items of a domain whose labels it was never told."""
+
+    @abstractmethod
+    def classify(self, name: str, items: Tensor) -> Tensor:
+        """Logits (B, K) over the classes of the data's class field, of items (B, ...) of the field `name`."""
+
+
 class HasLikelihood(ABC):
     """Gives items a probability. `kind`: "exact", "bound" (no less than the negative log-likelihood) or "estimate".
 

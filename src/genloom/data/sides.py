@@ -61,6 +61,9 @@ def sides_of(listing: Listing, options: DataOptions) -> tuple[Side, Side] | None
         more = "pictures beside them as well" if "" in tops else _named(names)
         raise BadData(f"{listing.folder}: two sub-folders of pictures are needed, what is given and what is made of "
                       f"it, and there are {more}")  # fmt: skip
+    if dotted := [name for name in names if "." in name]:
+        raise BadData(f"{listing.folder}: the two fields are called after the sub-folders, and {dotted[0]!r} holds a "
+                      "dot: call it otherwise")  # fmt: skip
     given = names[0] if pair == "auto" else pair
     made = names[1] if given == names[0] else names[0]
 

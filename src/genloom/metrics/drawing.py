@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -58,6 +59,22 @@ def draw(
             "choose an earlier checkpoint, or train anew at a lower rate"
         )
     return torch.cat(parts)
+
+
+@torch.no_grad()
+def draw_both(
+    model: CanSample, keys: Sequence[str], n: int, generator: torch.Generator, options: Sampling = Sampling()
+) -> dict[str, Tensor]:
+    """n samples of several fields made together, each as bytes (n, C, H, W) on the CPU."""
+    assert isinstance(model, Model)
+    training = model.training
+    model.eval()
+    try:
+        sizes = [min(CHUNK, n - start) for start in range(0, n, CHUNK)]
+        parts = [model.sample(size, options=options, generator=generator) for size in sizes]
+    finally:
+        model.train(training)
+    return {key: torch.cat([to_bytes(part[key]).cpu() for part in parts]) for key in keys}
 
 
 @torch.no_grad()

@@ -19,6 +19,8 @@ BUILT_IN = {
     "kl-autoencoder": "genloom.models.autoencoding.kl_autoencoder:KLAutoencoder",
     "vq-vae": "genloom.models.autoencoding.vq_vae:VQVAE",
     "gan-mlp": "genloom.models.adversarial.gan_mlp:MLPGAN",
+    "cogan": "genloom.models.adversarial.cogan:CoGAN",
+    "cyclegan": "genloom.models.adversarial.cyclegan:CycleGAN",
     "pix2pix": "genloom.models.adversarial.pix2pix:Pix2Pix",
     "r3gan": "genloom.models.adversarial.r3gan:R3GAN",
     "lapgan": "genloom.models.adversarial.lapgan:LAPGAN",

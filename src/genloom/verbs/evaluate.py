@@ -196,6 +196,7 @@ def _of_run(
     import torch
 
     from genloom.engine.preview import item_field
+    from genloom.metrics.domains import evaluate_domains
     from genloom.metrics.evaluate import evaluate as measure
 
     options = sampling(**choices)
@@ -207,7 +208,8 @@ def _of_run(
     net = images_in(extractor, modality, dataset, loaded.device)
     generator = torch.Generator(loaded.device).manual_seed(seed)
     drawn: list[Any] = []
-    found = measure(
+    several = len(dataset.items) > 1
+    found = (evaluate_domains if several else measure)(
         loaded.model,
         dataset,
         max(n, 2) if text else n,
@@ -229,7 +231,8 @@ def _of_run(
         place = loaded.run.path / Path(file_of(extractor)).with_suffix(".html")
         flags = {"n": n, "seed": seed, "raw": raw, "extractor": extractor, **choices}
         command = _command([str(loaded.run.path)], flags)
-        shown = write_page(place, f"{loaded.run.name} on {dataset.name}", finite(result.to_json()), command, dataset,
+        first = dataset.only(dataset.items[0]) if several else dataset
+        shown = write_page(place, f"{loaded.run.name} on {dataset.name}", finite(result.to_json()), command, first,
                            next(iter(drawn), None))  # fmt: skip
         result = replace(result, page=shown)
     with contextlib.suppress(Storage):  # a run on a read-only disk can be evaluated, only not remembered

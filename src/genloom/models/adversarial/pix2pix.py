@@ -40,7 +40,7 @@ from genloom.core import (
 from genloom.core.capabilities import Callback
 from genloom.errors import BadValue
 from genloom.nets.condition import Conditioner
-from genloom.nets.translator import PatchCritic, Translator
+from genloom.nets.translator import PatchCritic, Translator, inward, outward
 from genloom.objectives.adversarial import DUELS
 
 ADAM = Optimizer("adam", lr=1e-3, betas=(0.5, 0.99), clip=0.0, warmup=0.02, decay="linear", final=0.05)
@@ -119,7 +119,7 @@ class Pix2Pix(Model, CanSample, CanTranslate):
     def loss(self, phase: Phase, batch: Batch, step: Step) -> Loss:
         """One turn; see the module's first lines."""
         c, duel = self.config, DUELS[self.config.loss]
-        x, y = self.planes(batch[self.source]), self.unit(batch[self.item])
+        x, y = self.planes(batch[self.source]), inward(batch[self.item], self.spec[self.item])
         u = step.rand(len(x), self.generator.noise)
         if phase.name == "generator":
             made = self.generator(x, u)
@@ -148,11 +148,6 @@ class Pix2Pix(Model, CanSample, CanTranslate):
         assert planes is not None
         return planes
 
-    def unit(self, x: Tensor) -> Tensor:
-        """Pictures of the item's range with values in [-1, 1], which a tanh can reach."""
-        low, high = self.spec[self.item].range
-        return (x - low) * (2 / (high - low)) - 1
-
     def sample(
         self,
         n: int,
@@ -165,8 +160,7 @@ class Pix2Pix(Model, CanSample, CanTranslate):
         """The other form of given pictures; without any, of what the last training items gave."""
         given = self.told.draw(n, condition, generator)[self.source]
         u = torch.rand(n, self.generator.noise, generator=generator, device=given.device)
-        low, high = self.spec[self.item].range
-        out = {self.item: low + (high - low) * (self.generator(self.planes(given), u) + 1) / 2}
+        out = {self.item: outward(self.generator(self.planes(given), u), self.spec[self.item])}
         if callback is not None:
             callback({"i": 1, "of": 1, "x": out[self.item]})
         return out
