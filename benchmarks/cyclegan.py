@@ -85,7 +85,7 @@ def main() -> None:
             "note": "the machine was shared with other work",
             "tasks": figures,
         },
-        "python benchmarks/cyclegan.py",
+        f"python benchmarks/cyclegan.py --steps {arguments.steps}",
     )
 
 

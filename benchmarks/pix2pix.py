@@ -110,7 +110,7 @@ def main() -> None:
         publish(
             "pix2pix",
             {"batch": 16, "note": "the machine was shared with other work", "pairs": known},
-            "python benchmarks/pix2pix.py",
+            f"python benchmarks/pix2pix.py --steps {arguments.steps}",
         )
 
 
