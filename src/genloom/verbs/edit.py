@@ -139,9 +139,10 @@ def project(
     identity: Judge | None = None,
     weight: float = 1.0,
     told: Batch | None = None,
+    perceptual: bool = True,
 ) -> Projected:
     """The latents of pictures x (P, C, H, W). known: the class of all, told: of each; otherwise the class whose picture
-    comes nearest. identity: a further distance (items, pictures) -> (P,)."""
+    comes nearest. identity: a further distance (items, pictures) -> (P,); perceptual: with LPIPS."""
     import torch
 
     from genloom.core import CanDecode, CanEncode
@@ -150,7 +151,7 @@ def project(
     model: Any = loaded.model
     assert isinstance(model, CanDecode)
     _freeze(loaded)
-    seen = seer(loaded)
+    seen = seer(loaded, perceptual)
     generator = torch.Generator(loaded.device).manual_seed(seed)
     with torch.no_grad():
         prior = model.prior(SPREAD_OF, generator=generator)
@@ -233,7 +234,7 @@ def drawn(loaded: Loaded, name: str, latent: Tensor, told: Batch) -> Tensor:
         return model.decode(latent, condition=told or None)[name]
 
 
-def seer(loaded: Loaded) -> Judge:
+def seer(loaded: Loaded, perceptual: bool = True) -> Judge:
     """A differentiable distance of pictures (B, C, H, W), (B,): mean squared differences at three sizes, and LPIPS
     where its weights are here and pictures large enough for it to tell them apart."""
     from torch.nn import functional as F
@@ -243,7 +244,7 @@ def seer(loaded: Loaded) -> Judge:
 
     lpips: Lpips | None = None
     shape = the_item(loaded.spec, "image", "edit")[1].shape
-    if min(shape[1:]) >= SMALLEST and shape[0] in (1, 3):
+    if perceptual and min(shape[1:]) >= SMALLEST and shape[0] in (1, 3):
         with contextlib.suppress(NotFound):
             lpips = load_lpips("alex", loaded.device)
 
