@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
 
 import genloom
 from genloom.engine.precision import processor
@@ -28,6 +29,11 @@ def machine() -> dict[str, Any]:
         "python": platform.python_version(),
         "genloom": genloom.__version__,
     }
+
+
+def save_small(picture: Image.Image, path: Path) -> None:
+    """A picture for the documentation: 48 colours, so that it weighs little."""
+    picture.convert("RGB").quantize(48, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 def publish(name: str, figures: dict[str, Any], command: str) -> None:

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import genloom
-from _result import publish
+from _result import publish, save_small
 from genloom.data.sets.common import folder_of
 from genloom.data.sets.emoji import ENTRIES, TONES, captions, on_white
 from genloom.engine.load import load as load_run
@@ -121,7 +121,7 @@ def main() -> None:
             shown["the change carried over to the given picture"] = carried
     shown["the true picture in that tone"] = true
     columns = min(14, len(given))
-    image.write_bytes(PICTURE, image.png(image.labelled({k: v[:columns] for k, v in shown.items()}, columns, scale=1)))
+    save_small(image.labelled({k: v[:columns] for k, v in shown.items()}, columns, scale=1), PICTURE)
     figures = {
         "budget": a.budget,
         "items": status.get("items"),

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 import genloom
-from _result import publish
+from _result import publish, save_small
 from genloom.core import Sampling
 from genloom.data import DataOptions, load
 from genloom.engine.load import load as load_run
@@ -87,7 +87,7 @@ def main() -> None:
     table = mixed(loaded, model.item, 6, "coarse", 3).unflatten(0, (7, 7))
     fine = mixed(loaded, model.item, 6, "fine", 3).unflatten(0, (7, 7))
     rows["coarse styles of the column | fine styles of the column"] = torch.cat([table, fine], 1).flatten(0, 1)
-    image.write_bytes(PICTURE, image.png(image.labelled(rows, columns=14, scale=1)))
+    save_small(image.labelled(rows, columns=14, scale=1), PICTURE)
     figures = {
         "run": {k: run.status.get(k) for k in ("step", "items", "seconds")} | {"budget": run.config["train"]["budget"]},
         "plan": run.environment["plan"],

@@ -182,7 +182,6 @@ BAD = {
     "no styles to mix": (["interpolate", "plain", "--mix", "coarse"], "has no styles to mix"),
     "psi": (["sample", "styled", "--truncation", "-1"], "--truncation: expected psi from 0"),
     "part": (["interpolate", "styled", "--mix", "large"], "part of styles 'large'"),
-    "no such part": (["interpolate", "styled", "--mix", "fine"], "pictures this small have no fine styles"),
     "mix and walk": (["interpolate", "styled", "--mix", "coarse", "--points", "3"], "--mix is one still table"),
 }
 

@@ -150,8 +150,8 @@ class StyleGAN(Model, CanSample, CanDecode, HasStyles):
         self.synthesis = StyleSynthesis(field.shape, steered, config.width, count)
         self.discriminator = Discriminator(StyleJudge(field.shape, config.width, count), told)
         self.levels = self.synthesis.levels
-        self.coarse = min(3, self.levels)  # sizes up to 8 pixels, up to 16, the rest (2019, section 3.1)
-        self.middle = min(2, self.levels - self.coarse)
+        self.coarse = -(-self.levels // 3)  # a third of the levels each (the paper, of 18: 4, 4 and 10)
+        self.middle = -(-(self.levels - self.coarse) // 2)
         for i, size in enumerate(self.synthesis.noises):  # what `decode` uses: the same latents, the same items
             self.register_buffer(f"noise_{i}", torch.randn(1, 1, *size))
         self.register_buffer("path_mean", torch.zeros(()))  # a
