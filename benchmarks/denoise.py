@@ -1,6 +1,6 @@
 """`denoising-autoencoder` on Fashion-MNIST beside a Gaussian and a median filter, at three strengths of noise.
 
-    python benchmarks/denoise.py [--steps 250] [--n 500]
+    python benchmarks/denoise.py [--steps 150] [--n 300]
 
 One model for all strengths: PSNR and SSIM of n held-out pictures with noise of 15, 25 and 50 levels of 255, as `genloom
 translate --task denoise` states them. Writes results/denoise.json and a picture.
@@ -23,8 +23,8 @@ SIGMAS = (15.0, 25.0, 50.0)
 def main() -> None:
     """Trains once, measures three times."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=250)
-    parser.add_argument("--n", type=int, default=500, help="held-out pictures")
+    parser.add_argument("--steps", type=int, default=150)
+    parser.add_argument("--n", type=int, default=300, help="held-out pictures")
     arguments = parser.parse_args()
     found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as root:
