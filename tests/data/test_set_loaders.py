@@ -18,6 +18,7 @@ from PIL import Image
 from genloom.data import DataOptions, Dataset, load
 from genloom.data.fetch.entry import Archive, Entry, File, Folder, Package
 from genloom.data.fetch.manifest import contents_hash
+from genloom.data.molecules import MoleculeSplit
 from genloom.data.parts import ImageSplit, TextSplit
 from genloom.data.sets import emoji, images, molecules, registry, text
 from genloom.errors import NotFound
@@ -249,7 +250,12 @@ def test_every_hundredth_molecule_validates(fakes: Fakes) -> None:
     content = {"train.csv": lines, "test.csv": ["CCO"] * 5, "test_scaffolds.csv": ["c1ccccc1"]}
     packed = {name: ("SMILES\n" + "\n".join(held) + "\n").encode() for name, held in content.items()}
     fakes.add(molecules, "molsets", packed)
-    train, validation, test = texts(load(DataOptions(source="molsets", context=4, tokenizer="byte")))
+    rows = load(DataOptions(source="molsets"))
+    assert isinstance(rows.train, MoleculeSplit)
+    assert isinstance(rows.validation, MoleculeSplit)
+    assert rows.validation.smiles(torch.arange(len(rows.validation))) == lines[99::100]
+    assert len(rows.train) == 347
+    train, validation, test = texts(load(DataOptions(source="molsets", context=4, tokenizer="byte", read="text")))
     assert validation.split() == lines[99::100]
     assert train.split() == [line for i, line in enumerate(lines) if i % 100 != 99]
     assert test == "CCO\n" * 5

@@ -34,7 +34,8 @@ def test_unknown_names_are_told_the_nearest() -> None:
 
 
 def test_every_modality_but_text_is_tried_here() -> None:
-    elsewhere = {"table", "music", "vector"}  # test_table_cells.py, test_music.py, cli/test_traverse.py
+    # test_table_cells.py, test_music.py, test_molecule.py, cli/test_traverse.py
+    elsewhere = {"table", "music", "molecule", "vector"}
     tried = {f.modality for f in FIELDS.values()} | elsewhere
     assert tried == {name for name, kind in MODALITIES.items() if not kind.written}
 

@@ -13,12 +13,16 @@ from genloom.errors import BadValue
 from genloom.models.autoregressive.gpt import GPT, GPTConfig
 from genloom.models.registry import model_class
 from genloom.samplers.fill import fill
-from genloom.testing import check_model, fake_music, make_case
+from genloom.testing import check_model, fake_molecules, fake_music, make_case
 
 SMALL: dict[str, Any] = {"width": 32, "depth": 2, "heads": 2, "pairs": 64}
 
 
-@pytest.mark.parametrize("dataset", [fake_music(), fake_music(voices=0)], ids=["grid", "events"])
+@pytest.mark.parametrize(
+    "dataset",
+    [fake_music(), fake_music(voices=0), fake_molecules(), fake_molecules(told=True)],
+    ids=["grid", "events", "molecules", "molecules and a number"],
+)
 def test_gpt_keeps_the_contract(dataset: Dataset) -> None:
     check_model(GPT, config=GPTConfig(**SMALL), dataset=dataset)
 
@@ -80,3 +84,34 @@ def test_what_decodes_fast_says_the_same() -> None:
     reading, said = model.begin(ids[:, :12])
     said = reading.read(ids[:, 12:20])[:, -1]
     torch.testing.assert_close(said, expected, atol=1e-3, rtol=1e-3)
+
+
+def test_whole_items_end_and_nothing_behind_counts() -> None:
+    dataset = fake_molecules()
+    model = trained(dataset)
+    drawn = model.sample(50, generator=torch.Generator().manual_seed(0))["molecule"]
+    assert drawn.shape == (50, 8)
+    over = (drawn == 0).cumsum(1) > 0
+    assert (drawn[over] == 0).all()  # ends fill what is behind the first one
+    assert over.any()
+    ids = dataset.test.batch(torch.arange(8))["molecule"]
+    exact = model.nll({"molecule": ids}, generator=torch.Generator())
+    longer = torch.nn.functional.cross_entropy(
+        model.network(model._begun(ids[:, :-1])).flatten(0, 1), ids.flatten(), reduction="none"
+    ).view(8, 8)
+    own = (ids != 0).sum(1) + 1
+    expected = torch.stack([row[:k].sum() for row, k in zip(longer, own.tolist(), strict=True)])
+    torch.testing.assert_close(exact, expected)
+
+
+def test_what_is_told_is_heeded() -> None:
+    dataset = fake_molecules(400, told=True)
+    model = trained(dataset, 150)
+    carbons = []
+    for value in (-0.9, 0.9):
+        told = {"carbons": torch.full((200, 1), value)}
+        drawn = model.sample(200, condition=told, generator=torch.Generator().manual_seed(0))["molecule"]
+        carbons.append(float((drawn == 1).sum(1).float().mean()))
+    assert carbons[1] > carbons[0] + 0.5
+    free = model.sample(4, generator=torch.Generator().manual_seed(0))["molecule"]
+    assert free.shape == (4, 8)

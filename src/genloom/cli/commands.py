@@ -40,7 +40,7 @@ def _partners(text: str) -> dict[str, str]:
 def sample(parsed: Parsed) -> Any:
     from genloom.verbs import sample as verb
 
-    keys = ("n", "seed", "raw", "prompt", "prompts", "negative", "label", "runs", *SAMPLING)
+    keys = ("n", "seed", "raw", "prompt", "prompts", "tell", "negative", "label", "runs", *SAMPLING)
     given = _given(parsed, *keys, "eta", "interval", "partner", "animate", *WRITING)
     if parsed.fields:
         given["decoding"] = _decoding(parsed)

@@ -111,6 +111,7 @@ VERBS = (
                 many=True,
                 joint="\x1e",
             ),
+            Flag("--tell", "text", "a number the model is told, as of molecules: logp=3.5", metavar="NAME=VALUE"),
             Flag("--prompts", "text", "a file of prompts, one a line", metavar="FILE"),
             Flag("--negative", "text", "what guidance is to lead away from: words, or a class"),
             *SAMPLING,

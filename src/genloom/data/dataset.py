@@ -23,6 +23,7 @@ from genloom.data.forms import Forms, Pictures, arranged
 from genloom.data.left_out import leave_out
 from genloom.data.options import DataOptions
 from genloom.data.parts import ImageSplit, Independent, Split, alone
+from genloom.data.rewrite import rewritten
 from genloom.data.splits import Rows, shuffled
 from genloom.data.transpose import transposed
 from genloom.errors import BadData
@@ -90,7 +91,10 @@ _SHAPING = ("size", "resize", "channels", "labels", "flip", "context", "limit", 
 
 
 # The same of options that came later: they count where they are not what they were when there was no such choice.
-_SHAPING_SINCE = ("direction", "target", "seconds", "rate", "audio", "frames", "pair", "pairing", "voices", "transpose")
+_SHAPING_SINCE = (
+    "direction", "target", "seconds", "rate", "audio", "frames", "pair", "pairing", "voices", "transpose", "property",
+    "randomise",
+)  # fmt: skip
 
 
 def digest_of(options: DataOptions, content: bytes, splits: tuple[Split, ...], tokenizer: Tokenizer | None) -> str:
@@ -238,16 +242,19 @@ def hash_images(images: Tensor) -> bytes:
 
 def augment(batch: Batch, spec: DataSpec, options: DataOptions, step: Step) -> Batch:
     """With `options.flip`, every training image is mirrored left to right or not, by a draw from `step`; with
-    `options.drop_parts`, captions lose some of their parts; with `options.transpose`, music is moved up or down.
+    `options.drop_parts`, captions lose some of their parts; with `options.transpose`, music is moved up or down; with
+    `options.randomise`, molecules are written anew.
 
     The tensors given are left alone; other fields pass through.
     """
-    if not (options.flip or options.drop_parts or options.transpose):
+    if not (options.flip or options.drop_parts or options.transpose or options.randomise):
         return batch
     out = dict(batch)
     for name, field_ in spec.items():
         if options.drop_parts and field_.modality == "text" and field_.role == "condition" and name in out:
             out[name] = drop_parts(out[name], options.drop_parts, step)
+        if options.randomise and field_.modality == "molecule" and name in out:
+            out[name] = rewritten(out[name], field_, step)
         if options.transpose and field_.modality == "music" and name in out:
             out[name] = transposed(out[name], field_, options.transpose, step)
         if options.flip and field_.modality == "image" and name in out:

@@ -18,6 +18,8 @@ from genloom.data.folder import load_folder
 from genloom.data.foreign import is_foreign, load_foreign
 from genloom.data.foreign_store import is_kept, load_kept
 from genloom.data.listing import Listing, of_files, scan
+from genloom.data.molecules import ENDINGS as MOLECULES
+from genloom.data.molecules import load_molecules
 from genloom.data.music import ENDINGS as SCORES
 from genloom.data.music import load_music
 from genloom.data.options import DataOptions
@@ -97,6 +99,8 @@ def _load_path(path: Path, options: DataOptions) -> Dataset:
     if ending in SOUNDS | {".mp4"}:
         what = "recording" if ending in SOUNDS else "clip"
         raise BadData(f"{path} is one {what}, and a model needs several: give a folder of them")
+    if ending in MOLECULES and options.read != "text":
+        return load_molecules(path, options)
     if ending in SCORES:
         raise BadData(f"{path} is one score, and a model needs several: give a folder of them")
     if ending in PICTURES:

@@ -40,6 +40,8 @@ class DataOptions:
     audio: what a model of sound makes: "mel", log-mel spectrograms that are then turned into sound, or "waveform".
     voices: of music on a grid of sixteenths; 0 keeps notes as events; None: four of chorales, of one's own scores 0.
     transpose: training windows of music are moved by up to so many semitones, within the range of training pitches.
+    property: of molecules, what is told of each as a number: "logp", "qed", "weight" or "sa"; None tells nothing.
+    randomise: training molecules are written in another order of their atoms each time.
     frames: how many frames clips have; None keeps what all share (up to 32), or else takes 16.
     strict: refuse a data set with unreadable files instead of skipping them by name.
     split: a split file (`genloom data split`) that says which items train, validate and test; None takes the data's
@@ -76,6 +78,8 @@ class DataOptions:
     audio: Literal["mel", "waveform"] = "mel"
     voices: int | None = None
     transpose: int = 0
+    property: str | None = None
+    randomise: bool = False
     frames: int | None = None
     strict: bool = False
     split: str | None = None

@@ -16,10 +16,11 @@ from genloom.core import Batch, CanSample, CanStream, Field, HasLikelihood, Mode
 from genloom.errors import BadData, BadValue
 from genloom.metrics.answers import MOST as ANSWERS
 from genloom.metrics.answers import Answered, answer_results, answered, told
-from genloom.metrics.base import Result
+from genloom.metrics.base import Result, spread
 from genloom.metrics.drawing import CHUNK, checked_items, draw_floats, draw_ids
 from genloom.metrics.drawing import draw as draw
 from genloom.metrics.drawing import write as write
+from genloom.metrics.drawn_molecules import TARGETS, HasSmiles, heeded, of_molecules
 from genloom.metrics.features import Extractor
 from genloom.metrics.figures import compare
 from genloom.metrics.latents import latent_results
@@ -138,6 +139,8 @@ def evaluate(
         elif item.modality in ("table", "vector"):
             with drawing():
                 rows = draw_floats(model, key, n, generator, options, batch)
+        elif item.modality == "molecule":
+            rows = draw_ids(model, key, n, generator, options)
         elif item.modality == "music":
             rows = draw_ids(model, key, min(n, PIECES), generator, options)
         elif (prompt := told(dataset.spec)) is not None and dataset.tokenizer is not None:
@@ -161,10 +164,15 @@ def evaluate(
             figures = of_music(rows, item, cast(HasPieces, dataset.train), cast(HasPieces, dataset.test), notes, seed)
         elif item.modality == "vector":
             figures = of_points(rows, key, dataset.train, dataset.test)
+        elif item.modality == "molecule":
+            figures = of_molecules(rows, item, cast(HasSmiles, dataset.train), cast(HasSmiles, dataset.test), seed)
+            batch_of = dataset.test.batch(spread(len(dataset.test), TARGETS, seed))
+            numbers = next((v for k, v in batch_of.items() if k != key), None)
+            figures += [] if numbers is None else heeded(model, dataset.spec, key, numbers, generator, options)
         else:
             figures = of_rows(rows, item, dataset.train, dataset.test, seed)
         results += [_signed(r, dataset, seed, item) for r in figures]
-        seconds["distances" if item.modality == "music" else "columns"] = time.perf_counter() - started
+        seconds["columns" if item.modality == "table" else "distances"] = time.perf_counter() - started
     if replies is not None:
         started = time.perf_counter()
         results = [_signed(r, dataset, seed, item) for r in answer_results(replies, notes, seed=seed)] + results

@@ -105,6 +105,16 @@ MODALITIES: dict[str, Modality] = {
             previews=(".png", ".wav"),
         ),
         Modality(
+            "molecule",
+            "molecules",
+            writes=(".smi", ".png", ".npy"),
+            reads=(".smi",),
+            count=16,
+            preview=16,
+            module="genloom.modalities.molecule",
+            previews=(".png", ".smi"),
+        ),
+        Modality(
             "table",
             "tables",
             writes=(".csv", ".tsv", ".npy", ".png"),

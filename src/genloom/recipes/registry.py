@@ -19,7 +19,17 @@ from genloom.errors import BadValue, unknown
 from genloom.recipes import fields
 from genloom.recipes.ranges import Range
 
-BUILT_IN = ("autoencoding", "adversarial", "diffusion", "denoising", "stages", "autoregressive", "answering", "music")
+BUILT_IN = (
+    "autoencoding",
+    "adversarial",
+    "diffusion",
+    "denoising",
+    "stages",
+    "autoregressive",
+    "answering",
+    "music",
+    "molecules",
+)
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,13 @@ from genloom.data.answers import Said, answer_dataset
 from genloom.data.dataset import Card, Dataset, image_dataset, narrow
 from genloom.data.drawings import StrokeSplit
 from genloom.data.forms import Pictures
+from genloom.data.molecules import MoleculeSplit
 from genloom.data.music import music_dataset
 from genloom.data.options import DataOptions
 from genloom.data.parts import TextSplit
 from genloom.data.signals import Told, signal_dataset
 from genloom.data.tables import TableSplit
-from genloom.modalities import audio, sound
+from genloom.modalities import audio, smiles, sound, table
 from genloom.modalities.notes import Note, event_ids, grid_ids, to_grid
 from genloom.modalities.table import quantiles
 from genloom.modalities.text import CharTokenizer, encode_tensor
@@ -139,6 +140,29 @@ def fake_strokes(n: int = 96, most: int = 12, seed: int = 0) -> Dataset:
     spec = {"strokes": Field("strokes", (most + 1, 3), range=(-math.inf, math.inf))}
     parts = [StrokeSplit(spec, drawings[k : k + n // 3]) for k in (0, n // 3, 2 * (n // 3))]
     return Dataset("fake", DataOptions(source="fake"), spec, parts[0], parts[1], parts[2], None, CARD, "0" * 64)
+
+
+def fake_molecules(n: int = 96, told: bool = False, seed: int = 0) -> Dataset:
+    """n chains of carbon, oxygen and nitrogen with branches, as SMILES; told: each with its number of carbons. A third
+    each go to validation and test."""
+    g = torch.Generator().manual_seed(seed)
+    atoms = torch.randint(4, (n, 6), generator=g).tolist()
+    lengths = torch.randint(2, 7, (n,), generator=g).tolist()
+    spelled = [["C", *(("C", "O", "N", "Cl")[a] for a in row[:m])] for row, m in zip(atoms, lengths, strict=True)]
+    tokens = ("C", "Cl", "N", "O")
+    field = smiles.field_of(8, tokens)
+    numbers = {t: i for i, t in enumerate(tokens, 1)}
+    ids = np.array([smiles.encode(row, numbers, 8) for row in spelled], np.uint8)
+    carbons = np.array([[float(row.count("C"))] for row in spelled])
+    column = Column("carbons", "number", knots=quantiles(carbons[:, 0]))
+    spec = {"molecule": field} | ({"carbons": smiles.property_field(column)} if told else {})
+    values = table.encode(carbons, (column,))[:, 0].numpy() if told else None
+    third = n // 3
+    train, validation, test = (
+        MoleculeSplit(spec, ids[part], None if values is None else values[part])
+        for part in (slice(2 * third, n), slice(third), slice(third, 2 * third))
+    )
+    return Dataset("fake", DataOptions(source="fake"), spec, train, validation, test, None, CARD, "0" * 64)
 
 
 def fake_sounds(n: int = 96, length: int = 256, classes: int = 2, mel: bool = False, seed: int = 0) -> Dataset:

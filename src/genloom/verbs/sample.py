@@ -166,6 +166,26 @@ def prompt_ids(loaded: Loaded, prompt: str, kind: str) -> Tensor:
     return torch.tensor(ids, dtype=torch.int64)
 
 
+def told_number(loaded: Loaded, text: str) -> Batch:
+    """The condition that a --tell means: NAME=VALUE of a number told in training. Raises BadValue, NotFound."""
+    import numpy as np
+
+    from genloom.modalities.table import encode
+
+    known = {c.name: (k, f) for k, f in loaded.spec.items() if f.role == "condition" for c in f.columns}
+    if not known:
+        raise BadValue(f"--tell {text}: the model of {loaded.run.path} is told no number; leave it out")
+    name, _, value = text.partition("=")
+    if name.strip() not in known:
+        raise unknown("number", name.strip(), known)
+    try:
+        cells = np.array([[float(value)]])
+    except ValueError:
+        raise BadValue(f"--tell {text}: expected {name.strip()}=NUMBER, as {name.strip()}=2.5") from None
+    key, field = known[name.strip()]
+    return {key: encode(cells, field.columns)}
+
+
 def sample(
     run: AnyRun,
     n: int | None = None,
@@ -177,6 +197,7 @@ def sample(
     *,
     negative: str | None = None,
     prompts: str | Path | None = None,
+    tell: str | None = None,
     steps: int | None = None,
     solver: str | None = None,
     eta: float | None = None,
@@ -208,6 +229,7 @@ def sample(
     prompt: the text to continue; for models that are told captions what to draw, or several of that, each of which gets
     n items from the same noise; prompts: a file of them, one a line; negative: what guidance is to lead away from,
     words or a class; interval: times at which it guides, "0.2:0.8"; partner: a worse run to lead away from instead.
+    tell: a number that the model is told of the items, "logp=3.5".
     animate: how the items come out of noise, as a .gif or .mp4; for models that refine noise.
     decode, stop, logprobs, draft, weights, pattern, schema, decoding: of texts, see `genloom.verbs.writing.Wishes` and
     `genloom.core.Decoding`, of which `decoding` holds fields by name. A text is the same whatever n.
@@ -269,8 +291,10 @@ def sample(
     data = {"run": str(loaded.run.path), "n": n, "seed": seed, "raw": raw, **chosen, **made.given()}
     said = prompt if written else texts[0] if len(texts) == 1 else texts or None
     data |= {k: v for k, v in (("label", label), ("prompt", said), ("negative", negative)) if v is not None}
+    data |= {} if tell is None else {"tell": tell}
+    number = {} if tell is None else told_number(loaded, tell)
     if place is None and not written:
-        words = {k: v for k, v in (("prompt", "-".join(texts)[:60]), ("not", negative)) if v}
+        words = {k: v for k, v in (("prompt", "-".join(texts)[:60]), ("not", negative), ("tell", tell)) if v}
         stem = loaded.run.samples / _file_name(n, seed, raw, {**chosen, **words}, label)
         place = film.check_moving(f"{stem}.gif") if animate else check_out(f"{stem}{modality(kind).writes[0]}", kind)
     notes: list[str] = []
@@ -287,6 +311,7 @@ def sample(
         if texts:
             ids = ids_of(loaded, texts, "--prompt", notes)
             told = [{found[0]: row[None]} for row in ids] if found else told
+    told = [{**one, **number} for one in told]
     started = time.perf_counter()
     if written:
         return writing.written(desk, n, seed, place, data)

@@ -1,4 +1,4 @@
-"""Molecules as lines of SMILES."""
+"""Molecules as SMILES."""
 
 from __future__ import annotations
 
@@ -8,12 +8,30 @@ import numpy as np
 
 from genloom.data.dataset import Card, Dataset
 from genloom.data.fetch.entry import Entry, Pip
+from genloom.data.molecules import molecule_dataset
 from genloom.data.options import DataOptions
 from genloom.data.sets import citations
 from genloom.data.sets.common import folder_of, one
 from genloom.data.texts import Texts, text_dataset
 
 _EVERY = 100  # every such line of the training file validates
+
+
+def load_molsets(options: DataOptions, card: Card) -> Dataset:
+    """Every hundredth of MOSES' training molecules validates; its test molecules test. As lines of text where
+    options.read says so."""
+    folder = folder_of(ENTRIES["molsets"])
+    notes = [
+        f"every {_EVERY}th line of the training file validates",
+        f"molecules of scaffolds that training lacks: {folder / 'test_scaffolds.csv'}",
+    ]
+    if options.read != "text":
+        files = {"train": [folder / "train.csv"], "test": [folder / "test.csv"]}
+        pinned = "".join(sha for sha, _ in _PINNED.values())
+        return molecule_dataset("molsets", folder, options, files, pinned, False, card, notes, _EVERY)
+    train, validation = (part.decode("ascii") for part in lines_apart(_lines(folder / "train.csv"), _EVERY))
+    texts = Texts(train, validation, _lines(folder / "test.csv").decode("ascii"))
+    return text_dataset("molsets", options, texts, card, ["one molecule a line", *notes])
 
 
 def lines_apart(content: bytes, every: int) -> tuple[bytes, bytes]:
@@ -27,22 +45,10 @@ def lines_apart(content: bytes, every: int) -> tuple[bytes, bytes]:
     return held[~chosen].tobytes(), held[chosen].tobytes()
 
 
-def _smiles(path: Path) -> bytes:
+def _lines(path: Path) -> bytes:
     """The lines of a file with one column, without its header."""
     content = path.read_bytes()
     return content[content.index(b"\n") + 1 :]
-
-
-def load_molsets(options: DataOptions, card: Card) -> Dataset:
-    """One molecule a line. Every hundredth of MOSES' training molecules validates; its test molecules test."""
-    folder = folder_of(ENTRIES["molsets"])
-    train, validation = (part.decode("ascii") for part in lines_apart(_smiles(folder / "train.csv"), _EVERY))
-    notes = [
-        f"one molecule a line; every {_EVERY}th line of the training file validates",
-        f"molecules of scaffolds that training lacks: {folder / 'test_scaffolds.csv'}",
-    ]
-    texts = Texts(train, validation, _smiles(folder / "test.csv").decode("ascii"))
-    return text_dataset("molsets", options, texts, card, notes)
 
 
 _PINNED = {
@@ -60,7 +66,7 @@ ENTRIES = {
             "MIT",
             citations.MOLSETS,
             "1,568,817 + 15,846 + 176,074 molecules, and 176,225 of other scaffolds",
-            "text",
+            "molecule",
         ),
         tuple(
             one(

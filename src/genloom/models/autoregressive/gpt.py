@@ -269,9 +269,7 @@ class Light(CanContinue):
 
     def __init__(self, gpt: GPT) -> None:
         if gpt.conditioner.fields or not serves(gpt.network):
-            raise BadValue(
-                "weights of one byte are for decoding on a CPU: leave --weights out, or use --device cpu and a model of texts"
-            )
+            raise BadValue("weights of one byte are for decoding on a CPU: leave --weights out, or use --device cpu")
         self.gpt = gpt
         self.item, self.vocabulary, self.context = gpt.item, gpt.vocabulary, gpt.context
 
