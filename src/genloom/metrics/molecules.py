@@ -35,10 +35,11 @@ _FEWEST = 10
 def internal_diversity(molecules: Sequence[str]) -> tuple[float, tuple[float, float] | None]:
     """One less the mean Tanimoto likeness of Morgan fingerprints over all pairs of different places, and the
     jackknife's 95% interval over molecules."""
-    x = chemistry.fingerprints(molecules)
-    n = len(x)
+    known = [s for s in molecules if chemistry.molecule(s) is not None]
+    n = len(known)
     if n < 2:
         return 0.0, None
+    x = chemistry.fingerprints(known)
     both, own = x @ x.T, x.sum(1)
     likeness = both / np.maximum(own[:, None] + own[None, :] - both, 1)
     np.fill_diagonal(likeness, 0.0)

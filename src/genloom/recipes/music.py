@@ -30,7 +30,7 @@ SMOKE = {
     ranges={
         "config.optimizer.lr": Log(3e-4, 1e-2),
         "config.optimizer.muon_lr": Log(3e-3, 1e-1),
-        "train.batch": Choice(16, 32, 64),
+        "train.batch": Choice(8, 16, 32),
         "config.width": Choice(96, 128, 192),
         "config.depth": Whole(2, 6),
         "config.dropout": Linear(0.0, 0.4),
