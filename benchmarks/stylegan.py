@@ -3,10 +3,9 @@
     python benchmarks/stylegan.py [--budget 8m] [--run RUN]
 
 Trains `genloom train stylegan --data emoji --data.size 32` as it comes (or takes a run that was trained so), then draws
-with the averaged weights. Precision and recall (k = 5) and the Frechet distance compare as many samples as there are
-held-out emoji with these, in the features of genloom's extractor for this data. Path lengths are squared distances in
-the same features over e^2, e = 0.01, along arcs between two z and between two w, 500 paths each, the same ends. Writes
-results/stylegan.json and docs/pictures/stylegan.png.
+with the averaged weights. Precision and recall (k = 5) and the Frechet distance compare n samples with n held-out emoji
+in the features of LPIPS' AlexNet (`genloom data fetch lpips`). Path lengths are LPIPS over e^2, e = 0.01, along arcs
+between two z and between two w, the same ends. Writes results/stylegan.json and docs/pictures/stylegan.png.
 """
 
 from __future__ import annotations
@@ -24,9 +23,9 @@ from genloom.data import DataOptions, load
 from genloom.engine.load import load as load_run
 from genloom.metrics.extractor import embed
 from genloom.metrics.frechet import frechet_distance
+from genloom.metrics.lpips import load_lpips
 from genloom.metrics.path_length import path_lengths
 from genloom.metrics.precision_recall import precision_recall
-from genloom.metrics.store import extractor_for, split_features
 from genloom.modalities import image
 from genloom.models.adversarial.stylegan import StyleGAN
 from genloom.verbs.sample import draw, find_run
@@ -34,13 +33,18 @@ from genloom.verbs.styles import mixed
 
 PICTURE = Path(__file__).parents[1] / "docs" / "pictures" / "stylegan.png"
 PSI = (0.3, 0.5, 0.7, 0.85, 1.0)
-PATHS = 500
+PATHS = 200
+
+
+def gen(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--budget", default="8m")
     parser.add_argument("--run", default=None)
+    parser.add_argument("--n", type=int, default=500)
     parser.add_argument("--runs", default="runs")
     a = parser.parse_args()
     dataset = load(DataOptions(source="emoji", size="32"))
@@ -50,9 +54,12 @@ def main() -> None:
     loaded = load_run(run)
     model = loaded.model
     assert isinstance(model, StyleGAN)
-    net = extractor_for(dataset)
-    real, floor = split_features(net, dataset, "test"), split_features(net, dataset, "train")
-    n = len(real)
+    net = load_lpips("alex")
+    n = a.n
+    real, chosen = (
+        embed(net, iter(split.batch(torch.randperm(len(split), generator=gen(0))[:n])["image"].split(500)))
+        for split in (dataset.test, dataset.train)
+    )
     curve = {}
     for psi in PSI:
         fake = embed(net, iter(draw(loaded, n, seed=0, options=Sampling(truncation=psi)).split(500)))
@@ -62,7 +69,6 @@ def main() -> None:
             "recall": round(recall, 4),
             "frechet": round(frechet_distance(fake, real), 3),
         }
-    chosen = floor[torch.randperm(len(floor), generator=torch.Generator().manual_seed(0))[:n]]
     held = precision_recall(real, chosen)
 
     def length(in_z: bool) -> dict[str, float]:
@@ -73,13 +79,10 @@ def main() -> None:
             w = model.styles(points) if in_z else points
             return model.decode(w[:, None].expand(-1, model.levels, -1))[model.item]
 
-        values = path_lengths(decode, ends, apart, torch.Generator().manual_seed(2))
+        values = path_lengths(decode, ends, net.distance, torch.Generator().manual_seed(2))
         low, high = torch.quantile(values, torch.tensor([0.01, 0.99], dtype=values.dtype))
         kept = values[(values >= low) & (values <= high)]
         return {"mean": round(float(kept.mean()), 2), "half": round(1.96 * float(kept.std()) / len(kept) ** 0.5, 2)}
-
-    def apart(x: Tensor, y: Tensor) -> Tensor:
-        return (net.features(x) - net.features(y)).double().square().sum(1)
 
     with torch.no_grad():
         lengths = {"w": length(False), "z": length(True)}

@@ -34,6 +34,7 @@ def rows() -> list[tuple[str, str, str]]:
     ills, mended, frechet, published = (result(n) for n in ("planted_faults", "repair", "frechet", "extractors"))
     translated = result("seq2seq_multi30k")
     arrays, folder, planted = list(scale["arrays"].values()), scale["folder"], copies["planted copies found"]
+    styled = result("stylegan")
     ours, theirs = flow["peers"]["genloom"], flow["peers"]["diffusers"]
     ways, kinds = gan["ways"], r3gan["class_shares"].values()
     variational = result("vae_fashion")
@@ -67,6 +68,16 @@ def rows() -> list[tuple[str, str, str]]:
             "`r3gan`, Fashion-MNIST, 10 minutes, by class: precision, recall (k = 5, n = 5,000), smallest class",
             f"**{r3gan['precision']:.2f}, {r3gan['recall']:.2f}**, {min(kinds):.1%} of samples",
             "r3gan_fashion.py",
+        ),
+        (
+            f"`stylegan`, emoji 32x32, {styled['run']['budget']} on one shared core: path length in w, in z; precision and "
+            "recall at psi 0.5 and 1",
+            f"**{styled['path_length']['w']['mean']:.1f}**, {styled['path_length']['z']['mean']:.1f}; "
+            + "; ".join(
+                f"{styled['truncation'][p]['precision']:.2f}, {styled['truncation'][p]['recall']:.2f}"
+                for p in ("0.5", "1.0")
+            ),
+            "stylegan.py",
         ),
         (
             f"`gpt`, tiny Shakespeare, {gpt['cost']['wall_seconds']:.0f} s: held-out nats a character",
