@@ -35,6 +35,8 @@ def rows() -> list[tuple[str, str, str]]:
     translated = result("seq2seq_multi30k")
     arrays, folder, planted = list(scale["arrays"].values()), scale["folder"], copies["planted copies found"]
     styled = result("stylegan")
+    psi = styled["truncation"]
+    at = [f"{psi[p]['precision']:.2f}, {psi[p]['recall']:.2f}" for p in ("0.5", "1.0")]
     ours, theirs = flow["peers"]["genloom"], flow["peers"]["diffusers"]
     ways, kinds = gan["ways"], r3gan["class_shares"].values()
     variational = result("vae_fashion")
@@ -70,13 +72,9 @@ def rows() -> list[tuple[str, str, str]]:
             "r3gan_fashion.py",
         ),
         (
-            f"`stylegan`, emoji 32x32, {styled['run']['budget']} on one shared core: path length in w, in z; precision and "
-            "recall at psi 0.5 and 1",
-            f"**{styled['path_length']['w']['mean']:.1f}**, {styled['path_length']['z']['mean']:.1f}; "
-            + "; ".join(
-                f"{styled['truncation'][p]['precision']:.2f}, {styled['truncation'][p]['recall']:.2f}"
-                for p in ("0.5", "1.0")
-            ),
+            f"`stylegan`, emoji 32x32, {styled['run']['budget']} on one shared core: path length in w, in z; precision, "
+            "recall at psi 0.5 and at 1",
+            f"**{styled['path_length']['w']['mean']:.1f}**, {styled['path_length']['z']['mean']:.1f}; {at[0]}; {at[1]}",
             "stylegan.py",
         ),
         (
