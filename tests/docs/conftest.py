@@ -38,8 +38,6 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (house / "here" / name).write_text("".join(f"{words}{draw.randrange(100)}\n" for _ in range(400)))
     sums = [{"prompt": f"what is {a} and {b}", "answer": f"it is {a + b}"} for a in range(20) for b in range(20)]
     (house / "here" / "questions.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in sums))
-    choices = [{"prompt": s["prompt"], "chosen": s["answer"], "rejected": "who knows"} for s in sums]
-    (house / "here" / "choices.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in choices))
     return house
 
 
@@ -95,12 +93,13 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _make_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Clothes and Shakespeare without a network."""
+    """Clothes, Shakespeare and alphabets without a network."""
     import numpy as np
     import torch
 
     from genloom.data.sets import images, registry
     from genloom.data.texts import by_position, text_dataset
+    from genloom.testing import fake_strokes
 
     def clothes(options: Any, card: Any) -> Any:
         array = np.random.default_rng(0).integers(0, 256, (300, 28, 28), dtype=np.uint8)
@@ -111,7 +110,10 @@ def _make_up(monkeypatch: pytest.MonkeyPatch) -> None:
     def plays(options: Any, card: Any) -> Any:
         return text_dataset("tinyshakespeare", options, by_position("To be, or not to be.\n" * 2000), card, [])
 
-    for name, load in (("fashion-mnist", clothes), ("tinyshakespeare", plays)):
+    def letters(options: Any, card: Any) -> Any:
+        return replace(fake_strokes(150), options=options, card=card, name="omniglot")
+
+    for name, load in (("fashion-mnist", clothes), ("tinyshakespeare", plays), ("omniglot", letters)):
         monkeypatch.setitem(registry.ENTRIES, name, replace(registry.ENTRIES[name], load=load))
 
 

@@ -45,3 +45,20 @@ def test_hidden_pixels_are_integrated_out(two: ModuleType) -> None:
     sweep = np.column_stack([np.full_like(grid, 1.0), np.full_like(grid, 2.0), grid])
     by_sum = np.log(np.exp(model.log_joint(sweep)).sum(0) * 0.05)
     np.testing.assert_allclose(model.log_joint(x, np.array([True, True, False]))[0], by_sum, atol=1e-6)
+
+
+def test_made_up_alphabets_have_the_patterns_their_page_names() -> None:
+    made = example("alphabets")
+    chains, years = made.proteins(400), made.climate(400)
+    assert chains == made.proteins(400)
+    assert set(chains) <= set("ACDEFGHIKLMNPQRSTVWY\n")
+    rhythm = made.greasy_rhythm(chains)
+    assert rhythm[3] > 0.15  # a helix comes back after 3.6 residues
+    assert rhythm[1] > rhythm[0]  # and a strand after two
+    *months, likeness = made.seasons(years)
+    assert max(months) - min(months) > 12
+    assert months.index(max(months)) == 6
+    assert likeness > 5
+    shuffled = "".join(np.random.default_rng(0).permutation(list(years.replace("\n", ""))))
+    lines = "\n".join(shuffled[i : i + 12] for i in range(0, len(shuffled), 12))
+    assert max(made.seasons(lines)[:12]) - min(made.seasons(lines)[:12]) < 3

@@ -128,3 +128,19 @@ def test_nothing_to_measure() -> None:
     data = Pictures(0)
     with pytest.raises(BadData, match="no held-out items"):
         likelihood(Uniform(2, data.spec), data, data.spec["image"], generator=generator())
+
+
+def test_drawings_are_scored_by_the_movement() -> None:
+    """All nats of all drawings, ends included, over all movements: not over the rows of the format."""
+    from genloom.modalities.strokes import counts
+    from genloom.models.autoregressive.stroke_rnn import StrokeRNN, StrokeRNNConfig
+    from genloom.testing import fake_strokes
+
+    data = fake_strokes()
+    model = StrokeRNN(StrokeRNNConfig(width=8, components=2), data.spec).eval()
+    field = data.spec["strokes"]
+    (found,) = likelihood(model, data.test, field, generator=torch.Generator().manual_seed(0))
+    items = data.test.batch(torch.arange(len(data.test)))
+    nats = model.nll(items, generator=torch.Generator().manual_seed(0)).sum()
+    assert found.name == "nats per movement (upper bound)"
+    assert found.value == pytest.approx(float(nats / counts(items["strokes"]).sum()), rel=1e-4)

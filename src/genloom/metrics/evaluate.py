@@ -200,7 +200,7 @@ def evaluate(
         generator.set_state(kept)
         results += [_signed(r, dataset, seed, item) for r in figures]
         seconds["retrieval"] = time.perf_counter() - started
-    if seen(item) and item.modality != "image":
+    if seen(item) and item.modality not in ("image", "strokes"):  # movements of a pen are what was stored
         named = modality(item.modality)
         notes.append(
             f"{named.plural} are compared by their {named.codec.seen_as}; a likelihood of them is not given: it would "

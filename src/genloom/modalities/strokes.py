@@ -126,7 +126,7 @@ def drawn(items: Tensor, side: int = SIDE) -> Tensor:
 class StrokesCodec(Codec):
     """Drawings for people: pages of SVG, pictures, and lists of places."""
 
-    seen_as = "drawn"
+    seen_as = "pictures"
 
     def shaped(self, field: Field) -> str:
         return "movements, dx dy pen"
