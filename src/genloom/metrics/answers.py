@@ -14,11 +14,14 @@ import torch
 from genloom.core import CanSample, DataSpec, Model, Sampling
 from genloom.errors import BadData, GenloomError
 from genloom.metrics.base import Result, SplitLike, spread
+from genloom.metrics.grounding import grounding
 from genloom.metrics.likelihood import Decodes
 from genloom.metrics.texts import of_pairs
 
 MOST = 1_000  # prompts that are answered
 CHUNK = 128
+SAME = 0.3
+"""The share of their words that people's answers take from the prompt, from which grounding is measured."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,10 @@ def answer_results(found: Answered, notes: list[str], *, seed: int = 0) -> list[
         notes.append(f"answers are not scored: {error}")
         return []
     notes.append(_said(found))
+    said = grounding(found.texts, found.prompts, found.references)
+    if said.protocol["floor"] >= SAME:  # answers that repeat nothing of their prompts are of another kind, or language
+        own.append(said)
+        copied[said.key] = 1.0
     return [replace(r, protocol={**r.protocol, "copied": round(copied[r.key], 4)}) for r in own]
 
 
