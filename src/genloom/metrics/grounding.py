@@ -17,8 +17,8 @@ from genloom.errors import BadValue
 from genloom.metrics.base import Result
 from genloom.metrics.likelihood import mean_interval
 
-_COMMON = """and are but can did does for from had has have her him his how into its may not now off one our out she that
-the their them then there they this too was were what when where which who why will with you your"""
+_COMMON = """and are but can did does for from had has have her him his how into its may not now off one our out she
+that the their them then there they this too was were what when where which who why will with you your"""
 COMMON = frozenset(re.findall(r"\w+", _COMMON))
 CITATION = (
     "@inproceedings{maynez2020faithfulness, title={On Faithfulness and Factuality in Abstractive Summarization}, "
