@@ -69,3 +69,8 @@ def test_a_model_is_measured() -> None:
     keys = {r.key for r in found.results}
     assert {"valid", "unique_1000", "novel", "diversity"} <= keys
     assert 0 <= found["valid"].value <= 1
+    ids = dataset.test.batch(torch.arange(len(dataset.test)))["molecule"]
+    own = int(((ids != 0).sum(1) + 1).sum())  # a model whose head is zero is as unsure as there are kinds of tokens
+    assert found["nats_per_token"].protocol["tokens"] == own
+    assert found["nats_per_token"].value == pytest.approx(np.log(5), abs=1e-4)
+    assert found["nats_per_item"].value == pytest.approx(np.log(5) * own / len(ids), abs=1e-3)

@@ -13,7 +13,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from genloom.core import TOKENS, Field, HasLikelihood, Model
+from genloom.core import TOKENS, Field, HasLikelihood, Model, counted
 from genloom.errors import BadData
 from genloom.metrics.base import Result, SplitLike
 from genloom.modalities.ended import lengths
@@ -124,6 +124,14 @@ def likelihood(
         moves = sum(int(counts(split.batch(rows)["strokes"]).sum()) for rows in index.split(512))
         per = values * (len(index) / max(moves, 1))  # one ratio of sums, the ends' share included
         return [result("nats_per_movement", "nats per movement" + _said(kind), per, len(index), movements=moves)]
+    if field.whole:  # every item with its own number of tokens, its end included
+        rows = (split.batch(some) for some in index.split(512))
+        own = sum(int(counted(v, field).sum()) for row in rows for v in row.values() if v.shape[1:] == field.shape)
+        per_token = values * (len(index) / max(own, 1))
+        return [
+            result("nats_per_item", f"nats per {field.modality}", values, len(index)),
+            result("nats_per_token", "nats per token", per_token, len(index), tokens=own),
+        ]
     if field.modality != "text":
         bits = values / (dimensions * math.log(2))
         name = "bits per dimension" + _said(kind)
