@@ -6,8 +6,8 @@ music-transformer and music-lstm as they come; a GRU of three layers of 256 with
 here without its chord tokens); Kneser-Ney n-grams, whose order is chosen on the validation pieces, which need seconds.
 All see 229 chorales, transposed by up to five semitones, in windows of 64 sixteenths; the n-grams count every window
 once as it is. Figure: `nats_per_note` of `genloom evaluate` over all 77 test pieces: every voice's pitch or rest at
-every sixteenth counts as one note; windows overlap by half. bf16, averaged weights. The machine is shared; processor time is
-recorded.
+every sixteenth counts as one note; windows overlap by half. bf16, averaged weights. The machine is shared; processor
+time is recorded.
 """
 
 from __future__ import annotations
