@@ -38,6 +38,8 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (house / "here" / name).write_text("".join(f"{words}{draw.randrange(100)}\n" for _ in range(400)))
     sums = [{"prompt": f"what is {a} and {b}", "answer": f"it is {a + b}"} for a in range(20) for b in range(20)]
     (house / "here" / "questions.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in sums))
+    choices = [{"prompt": s["prompt"], "chosen": s["answer"], "rejected": "who knows"} for s in sums]
+    (house / "here" / "choices.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in choices))
     return house
 
 

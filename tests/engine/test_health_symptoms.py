@@ -302,3 +302,26 @@ def test_advised_rates_follow_the_recipe() -> None:
                 "config.optimizer.muon_lr": 0.03}, optimizers={"p": "config.optimizer"})  # fmt: skip
     assert s.slower().endswith("--config.optimizer.muon_lr 0.01 --config.optimizer.lr 0.001")
     assert [number(v) for v in (1e-5, 0.00034, 123.0, 1.0)] == ["1e-05", "0.00034", "120", "1"]
+
+
+REWARDED: dict[str, Curve] = {
+    "loss/reward": lambda p: 0.1 * math.cos(30 * p),
+    "watch/moved/adapters": lambda p: 1e-2,
+    "reward/worth": lambda p: 1 + 3 * p,
+    "reward/known": lambda p: -1.5 - 0.2 * p,
+    "reward/distinct": lambda p: 0.7 - 0.05 * p,
+}
+TUNED = Setting(phases=(("reward", "adapters"),), items=100)
+
+
+@pytest.mark.parametrize(
+    ("changed", "seen"),
+    [
+        ({}, False),
+        ({"reward/distinct": lambda p: 0.7 - 0.5 * p}, True),
+        ({"reward/known": lambda p: -1.5 - 2 * p}, True),
+        ({"reward/known": lambda p: -1.5 - 2 * p, "reward/worth": lambda p: 1.0}, False),
+    ],
+)
+def test_a_reward_that_is_cheated(changed: dict[str, Curve], seen: bool) -> None:
+    assert ("reward hacking" in names(history(REWARDED | changed), TUNED)) == seen

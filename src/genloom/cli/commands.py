@@ -142,6 +142,12 @@ def edit(parsed: Parsed) -> Any:
     return edit(parsed.words[0], parsed.words[1], **_given(parsed, *keys))
 
 
+def merge(parsed: Parsed) -> Any:
+    from genloom.verbs.exchange import merge
+
+    return merge(parsed.words[0], **_given(parsed, "name", "raw", "runs"))
+
+
 def report(parsed: Parsed) -> Any:
     from genloom.verbs.report import report
 
@@ -248,6 +254,7 @@ COMMANDS: dict[str, Callable[[Parsed], Any]] = {
     "experiment collapse": experiment_collapse,
     "import": import_,
     "export": export,
+    "merge": merge,
     "report": report,
     "runs": runs,
     "recipes": recipes,

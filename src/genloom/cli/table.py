@@ -532,6 +532,14 @@ VERBS = (
         "Models of recipes gpt2 and llama, imported ones, and what was tuned from them (after `genloom merge`).",
     ),
     Verb(
+        "merge",
+        "a tuned model's changes put into the weights of the model it stands on",
+        (RUN,),
+        (Flag("--name", "text", "the new run's name", "number and recipe", metavar="NAME"), RAW, RUNS),
+        ("genloom merge 0002-lora --name happier",),
+        "For runs of lora, sft, dpo and grpo: what comes out streams, exports and is tuned like any language model.",
+    ),
+    Verb(
         "report",
         "write one page about one or several runs, to keep or to send",
         (Argument(RUN.name, RUN.help, many=True),),

@@ -242,6 +242,23 @@ class CanClassify(ABC):
         """Logits (B, K) over the classes of the data's class field, of items (B, ...) of the field `name`."""
 
 
+class CanJudge(ABC):
+    """Gives answers to prompts a number: how good they are thought to be."""
+
+    @abstractmethod
+    def judge(self, prompt: Tensor, text: Tensor) -> Tensor:
+        """The worth (B,) of texts (B, L) as answers to prompts (B, P), rows of ids with their ends; greater is
+        better."""
+
+
+class CanMerge(ABC):
+    """Stands on a finished model and has learnt changes of its weights, which can be put into it."""
+
+    @abstractmethod
+    def merged(self) -> tuple[str, dict[str, Tensor]]:
+        """The role of that model, and all its tensors with the changes in them, by its own names."""
+
+
 class HasLikelihood(ABC):
     """Gives items a probability. `kind`: "exact", "bound" (no less than the negative log-likelihood) or "estimate".
 

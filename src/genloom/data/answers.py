@@ -247,7 +247,7 @@ def answer_dataset(
     for field in (ANSWER, PROMPT, WORSE):
         if field not in columns[0]:
             continue
-        longest = max(len(ids) for name in _alike(field) for ids in columns[0].get(name, ()))
+        longest = max(len(ids) for column in columns for name in _alike(field) for ids in column.get(name, ()))
         length = min(options.context, longest + 1)
         spec[field] = Field(
             "text", (length,), (0, size - 1), size, role="item" if field == ANSWER else "condition", end=reads.end

@@ -115,4 +115,32 @@ def dead_codes(h: History, s: Setting) -> Finding | None:
     )
 
 
-SOLO = (no_progress, loss_spike, overfitting, posterior_collapse)
+def reward_hacking(h: History, s: Setting) -> Finding | None:
+    """A learnt reward rises while what it stands for cannot: answers grow alike, or strange to the untuned model."""
+    worth, known, distinct = (
+        next(iter(h.ending(f"/{name}", f"{s.phase}/").values()), Series()) for name in ("worth", "known", "distinct")
+    )
+    if len(worth) < 12 or h.progress < 0.3 or len(known) != len(worth) or len(distinct) != len(worth):
+        return None
+
+    def change(series: Series) -> float:
+        return float(np.median(series.recent(4)) - np.median(series.values[:4]))
+
+    if change(worth) < 3 * worth.noise():
+        return None
+    stranger = -change(known) > max(3 * known.noise(), 0.5)
+    alike = -change(distinct) > max(3 * distinct.noise(), 0.25 * float(np.median(distinct.values[:4])))
+    if not (stranger or alike):
+        return None
+    said = [f"{abs(change(known)):.2g} nats a token less likely to the model they began as"] if stranger else []
+    said += [f"of {distinct.last:.0%} distinct pairs of tokens, before {distinct.values[0]:.0%}"] if alike else []
+    return Finding(
+        "reward hacking",
+        f"the reward rose by {change(worth):.2g}, and answers are now {' and '.join(said)}",
+        "the model finds what the reward model overrates instead of what it was taught to like",
+        "stop earlier, hold it more tightly (--config.kl), or judge with a reward model of more pairs",
+        "serious",
+    )
+
+
+SOLO = (no_progress, loss_spike, overfitting, posterior_collapse, reward_hacking)

@@ -35,6 +35,10 @@ BUILT_IN = {
     "vq-gpt": "genloom.models.autoregressive.vq_gpt:VQGPT",
     "stroke-rnn": "genloom.models.autoregressive.stroke_rnn:StrokeRNN",
     "gpt": "genloom.models.autoregressive.gpt:GPT",
+    "tuned": "genloom.models.autoregressive.tuned:Tuned",
+    "reward": "genloom.models.autoregressive.reward:Reward",
+    "dpo": "genloom.models.autoregressive.dpo:DPO",
+    "grpo": "genloom.models.autoregressive.grpo:GRPO",
     "seq2seq": "genloom.models.autoregressive.seq2seq:Seq2Seq",
 }
 

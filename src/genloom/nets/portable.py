@@ -214,6 +214,10 @@ class PortableTransformer(nn.Module):
     def forward(self, ids_BL: Tensor, cache: Cache | None = None, told_BD: Tensor | None = None) -> Tensor:
         """Logits in fp32. With a cache, `ids_BL` continue what it holds, and are added to it. told_BD: what is known of
         each whole sequence, added to all its positions."""
+        return self.says(self.states(ids_BL, cache, told_BD))
+
+    def states(self, ids_BL: Tensor, cache: Cache | None = None, told_BD: Tensor | None = None) -> Tensor:
+        """The vector (B, L, width) of each position, from which `says` reads what follows."""
         s = self.shape.style
         start = cache.length if cache is not None else 0
         stop = start + ids_BL.shape[1]
@@ -230,9 +234,13 @@ class PortableTransformer(nn.Module):
         x = self.dropout(x)
         for i, block in enumerate(self.blocks):
             x = block(x, mask, turn, cache.of(i) if cache is not None else None)
-        h = self.norm(x)
+        h: Tensor = self.norm(x)
         if cache is not None:
             cache.length, cache.last, cache.vectors = stop, ids_BL[:, -1:], h
+        return h
+
+    def says(self, h: Tensor) -> Tensor:
+        """Logits in fp32 of the vectors (..., width)."""
         if self.head is not None:
             return self.head(h).float()
         return F.linear(h, self.embedding.weight[: self.shape.outputs]).float()

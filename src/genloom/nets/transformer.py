@@ -192,6 +192,10 @@ class Transformer(nn.Module):
     def forward(self, ids_BL: Tensor, cache: Cache | None = None, told_BD: Tensor | None = None) -> Tensor:
         """Logits in fp32. With a cache, `ids_BL` continue what it holds, and are added to it. told_BD: what is known of
         each whole sequence, added to all its positions."""
+        return self.says(self.states(ids_BL, cache, told_BD))
+
+    def states(self, ids_BL: Tensor, cache: Cache | None = None, told_BD: Tensor | None = None) -> Tensor:
+        """The vector (B, L, width) of each position, from which `says` reads what follows."""
         start = cache.length if cache is not None else 0
         stop = start + ids_BL.shape[1]
         x = self.embedding(ids_BL)
@@ -212,6 +216,10 @@ class Transformer(nn.Module):
         h = norm(x)
         if cache is not None:
             cache.length, cache.last, cache.vectors = stop, ids_BL[:, -1:], h
+        return h
+
+    def says(self, h: Tensor) -> Tensor:
+        """Logits in fp32 of the vectors (..., width)."""
         logits: Tensor = self.head(h).float()
         cap = self.shape.cap
         return cap * torch.tanh(logits / cap) if cap else logits

@@ -4,6 +4,7 @@ from genloom.testing.check import Case, check_model, checks_of, make_case
 from genloom.testing.fakes import (
     fake_answers,
     fake_clips,
+    fake_flowing,
     fake_images,
     fake_molecules,
     fake_music,
@@ -20,6 +21,7 @@ __all__ = [
     "checks_of",
     "fake_answers",
     "fake_clips",
+    "fake_flowing",
     "fake_images",
     "fake_molecules",
     "fake_music",

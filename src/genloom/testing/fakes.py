@@ -21,6 +21,7 @@ from genloom.data.parts import TextSplit
 from genloom.data.signals import Told, signal_dataset
 from genloom.data.tables import TableSplit
 from genloom.modalities import audio, smiles, sound, table
+from genloom.modalities.ended import lengths
 from genloom.modalities.notes import Note, event_ids, grid_ids, to_grid
 from genloom.modalities.table import quantiles
 from genloom.modalities.text import CharTokenizer, encode_tensor
@@ -163,6 +164,20 @@ def fake_molecules(n: int = 96, told: bool = False, seed: int = 0) -> Dataset:
         for part in (slice(2 * third, n), slice(third), slice(third, 2 * third))
     )
     return Dataset("fake", DataOptions(source="fake"), spec, train, validation, test, None, CARD, "0" * 64)
+
+
+def fake_flowing(answers: Dataset) -> Dataset:
+    """The prompts and answers of a data set one after the other as one text of the same tokens: for the language model
+    that another one stands on. Its windows hold a prompt and an answer."""
+    rows = answers.train.batch(torch.arange(len(answers.train)))
+    end, size = answers.spec["text"].end, answers.spec["text"].vocabulary
+    own = [row[: int(n)] for pair in zip(rows["prompt"], rows["text"], strict=True)
+           for row, n in ((r, lengths(r[None], end)) for r in pair)]  # fmt: skip
+    ids = narrow(torch.cat(own), size)
+    spec = {"text": Field("text", (answers.spec["text"].shape[0] + answers.spec["prompt"].shape[0],), vocabulary=size)}
+    parts = [TextSplit(spec, part) for part in (ids, ids[: len(ids) // 2], ids[len(ids) // 2 :])]
+    options = DataOptions(source="fake", context=spec["text"].shape[0])
+    return Dataset("fake", options, spec, parts[0], parts[1], parts[2], answers.tokenizer, CARD, "0" * 64)
 
 
 def fake_sounds(n: int = 96, length: int = 256, classes: int = 2, mel: bool = False, seed: int = 0) -> Dataset:

@@ -76,3 +76,29 @@ def export_model(
     return Facts(
         str(place), (("format", format), ("opened by", opened)), {"run": where, "format": format, "out": str(place)}
     )
+
+
+def merge(run: AnyRun, name: str | None = None, raw: bool = False, runs: str | Path = "runs") -> Facts:
+    """A finished run of the model that a tuned one stands on, with what was learnt in its weights: it streams, is tuned
+    further and exported like any other. Raises BadValue for a model that has nothing to merge."""
+    from genloom.core import CanMerge
+    from genloom.engine.exchange.reading import finish
+    from genloom.runs import Run, read_json
+
+    loaded = open_run(run, runs, raw)
+    if not isinstance(loaded.model, CanMerge):
+        raise BadValue(
+            f"{loaded.run.path}: a {type(loaded.model).__name__} holds no changes to another model's weights"
+        )
+    role, weights = loaded.model.merged()
+    folder = loaded.run.path / "given" / role
+    config = {k: v for k, v in read_json(folder / "config.json").items() if k != "format"}
+    made = Run.create(runs, config["recipe"], name=name, config={**config, "merged": {"from": loaded.run.name}})
+    try:
+        made.write("tokenizer.json", read_json(folder / "tokenizer.json"))
+        finish(made, weights)
+    except BaseException:
+        made.remove()
+        raise
+    facts = (("from", str(loaded.run.path)), ("model", config["model"]))
+    return Facts(str(made.path), facts, {"run": str(made.path), "from": str(loaded.run.path)})
