@@ -44,6 +44,8 @@ def rows() -> list[tuple[str, str, str]]:
     cleaned = result("denoise")
     noisy = cleaned["noise of 255"]["25"]
     seconds, unusual = start["median_seconds"], result("anomaly")
+    drawn = result("pix2pix")["pairs"]["openmoji"]
+    coloured = drawn["ways"]
     return [
         (
             f"`flow`, Fashion-MNIST, {flow['seconds']:.0f} s: {flow['metric']} at n = {flow['n']:,} (floor "
@@ -85,6 +87,13 @@ def rows() -> list[tuple[str, str, str]]:
             "1,000 held-out sentences",
             f"**{translated['results']['bleu']['value']:.1f}** ({translated['updates']} updates)",
             "seq2seq_multi30k.py",
+        ),
+        (
+            f"`pix2pix`, openmoji's lines to colours, {drawn['steps']} steps: LPIPS of {drawn['held-out pairs']} "
+            "held-out drawings to their true colours",
+            f"**{coloured['pix2pix']['lpips']:.3f}**; L1 alone {coloured['L1 alone']['lpips']:.3f}, the nearest "
+            f"training pair {coloured['the nearest training pair']['lpips']:.3f}",
+            "pix2pix.py",
         ),
         (
             "`gan-mlp`, 10 epochs of 60,000 images: wall time",
