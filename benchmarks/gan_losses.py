@@ -85,7 +85,7 @@ def plane(name: str, steps: int) -> tuple[dict[str, Any], Image.Image]:
 
 
 def figures(modes: Modes) -> dict[str, Any]:
-    return {"modes": modes.found, "quality": modes.quality, "kl": modes.kl}
+    return {"modes": modes.found, "quality": modes.quality, "kl": modes.kl if modes.found else None}
 
 
 def stacked(steps: int) -> dict[str, Any]:
