@@ -1,6 +1,6 @@
 """What the engine adds to an adversarial step: its time beside that of the networks alone.
 
-    python benchmarks/gan_step.py [--steps 10] [--rounds 5]
+    python benchmarks/gan_step.py [--steps 6] [--rounds 4]
 
 The same batches, losses and optimizers: a step of the engine (dealing items, draws, gradients, norms, figures, averages
 of weights) beside a plain loop that calls the losses, their gradients and Adam. Both in turn, in processor time, the
@@ -65,8 +65,8 @@ def plain(model: Model, dataset: data.Dataset, batch: int, steps: int) -> float:
 def main() -> None:
     """Measures and publishes."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=10)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=6)
+    parser.add_argument("--rounds", type=int, default=4)
     options = parser.parse_args()
     dataset = data.load(DataOptions(source="mnist"))
     found = {}

@@ -96,6 +96,11 @@ def rows() -> list[tuple[str, str, str]]:
             "pix2pix.py",
         ),
         (
+            "an adversarial step: what the engine adds to its networks' processor time (the goal is 10%)",
+            " and ".join(f"`{k}` **{v['overhead']:.1%}**" for k, v in result("gan_step")["models"].items()),
+            "gan_step.py",
+        ),
+        (
             "`gan-mlp`, 10 epochs of 60,000 images: wall time",
             f"**{ways['genloom']['wall_seconds']:.0f} s**; over tensors {ways['tensors']['wall_seconds']:.0f} s, "
             f"the course's loop with a DataLoader {ways['course']['wall_seconds']:.0f} s",
