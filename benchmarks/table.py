@@ -72,8 +72,8 @@ def rows() -> list[tuple[str, str, str]]:
             "r3gan_fashion.py",
         ),
         (
-            f"`stylegan`, emoji 32x32, {styled['run']['budget']} on one shared core: path length in w, in z; precision, "
-            "recall at psi 0.5 and at 1",
+            f"`stylegan`, emoji 32x32, {styled['run']['budget']} on one shared core: path length in w, in z; "
+            "precision, recall at psi 0.5 and at 1",
             f"**{styled['path_length']['w']['mean']:.1f}**, {styled['path_length']['z']['mean']:.1f}; {at[0]}; {at[1]}",
             "stylegan.py",
         ),
