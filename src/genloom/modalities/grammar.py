@@ -22,7 +22,8 @@ from genloom.modalities.text import UNKNOWN, Tokenizer
 _FAR = np.int32(2**30)  # tokens to a complete text from where there is no way
 _HONOURED = (
     "$schema $id $defs definitions $ref title description default examples deprecated readOnly writeOnly type "
-    "properties required additionalProperties items minItems maxItems enum const minLength maxLength pattern format anyOf"
+    "properties required additionalProperties items minItems maxItems enum const minLength maxLength pattern format "
+    "anyOf"
 )  # keywords that `outlines-core` keeps to, or that ask for nothing
 
 
