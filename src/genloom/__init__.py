@@ -20,6 +20,7 @@ __version__ = "0.1.0"
 _VERBS = {
     "train": "train",
     "sample": "sample",
+    "complete": "complete",
     "stream": "sample",
     "evaluate": "evaluate",
     "interpolate": "latent",

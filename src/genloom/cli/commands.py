@@ -70,6 +70,14 @@ def _decoding(parsed: Parsed) -> dict[str, Any]:
     return {k: v for k, v in vars(made).items() if v != getattr(Decoding(), k)}
 
 
+def complete(parsed: Parsed) -> Any:
+    from genloom.verbs.complete import complete
+
+    keys = ("what", "n", "length", "temperature", "seed", "raw", "runs")
+    run, file = parsed.words
+    return complete(run, file, **_given(parsed, *keys))
+
+
 def evaluate(parsed: Parsed) -> Any:
     from genloom.verbs.evaluate import evaluate
 
@@ -241,6 +249,7 @@ def demo(parsed: Parsed) -> Any:
 COMMANDS: dict[str, Callable[[Parsed], Any]] = {
     "train": train,
     "sample": sample,
+    "complete": complete,
     "evaluate": evaluate,
     "interpolate": interpolate,
     "arithmetic": arithmetic,

@@ -157,6 +157,21 @@ VERBS = (
         fields=True,
     ),
     Verb(
+        "complete",
+        "how a line or a function of a source file goes on, from a model of code",
+        (RUN, Argument("FILE[:LINE]", "a source file; what follows its end, or the end of that line, is written")),
+        (
+            Flag("--what", "text", "the rest of the line, or of the function", "line"),
+            Flag("--n", "int", "how many; several are drawn, what parses comes first", "1", short="-n"),
+            Flag("--length", "int", "tokens at most", "120 of a line, 600 of a function"),
+            Flag("--temperature", "float", "spread of draws; 0 takes the likeliest", "0 of one, 0.6 of several"),
+            SEED,
+            RAW,
+            RUNS,
+        ),
+        ("genloom complete 0001-code-gpt setup.py:12", "genloom complete 0001-code-gpt tool.py --what function -n 5"),
+    ),
+    Verb(
         "evaluate",
         "measure how good samples are, a run's or any tool's, beside what real data reach",
         (

@@ -94,6 +94,19 @@ def llama(size: str = "nano") -> Recipe:
 
 
 @recipe(
+    "code-gpt",
+    "a language model of Python: completes lines and functions, writes small ones from a sentence",
+    sizes=("nano", "small"),
+    smoke=SMOKE | {"config.pairs": 1024},
+)
+def code_gpt(size: str = "nano") -> Recipe:
+    """gpt with windows of 256 characters, which hold a function. `--data python-functions` asks for functions in a
+    sentence; python-stdlib is source as people write it."""
+    base = gpt("small" if size == "small" else "nano")
+    return replace(base, data=replace(base.data, context=256), train=replace(base.train, budget="10m", batch=16))
+
+
+@recipe(
     "ngram",
     "counts of the last few tokens, smoothed: seconds on a CPU, and what every other model of text must beat",
     smoke={"data.context": 64, "data.limit": 512},

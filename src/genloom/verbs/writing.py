@@ -194,7 +194,9 @@ def unseen(loaded: Loaded, prompt: str | None) -> tuple[str, ...]:
     missing = [c for c in dict.fromkeys(prompt or "") if c not in known.decode(known.encode(c))]
     if not missing:
         return ()
-    return (f"--prompt: the model never saw {', '.join(map(repr, missing))}, and reads each as an unknown character",)
+    return (
+        f"the model never saw {', '.join(map(repr, missing))} of the prompt, and reads each as an unknown character",
+    )
 
 
 def written(desk: Desk, n: int, seed: int, place: Path | None, data: Mapping[str, Any]) -> Texts:
@@ -205,7 +207,7 @@ def written(desk: Desk, n: int, seed: int, place: Path | None, data: Mapping[str
 
     tokenizer = desk.loaded.tokenizer
     assert tokenizer is not None
-    top = desk.wishes.logprobs or 0
+    top = desk.wishes.logprobs
     with preview.resting(desk.loaded.model):
         found = decoding.texts(
             desk.model,

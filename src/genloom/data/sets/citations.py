@@ -48,6 +48,9 @@ PYTHON = """@misc{python,
   title = {The {Python} Standard Library}, author = {{Python Software Foundation}},
   howpublished = {https://docs.python.org/3/library/}
 }"""
+FUNCTIONS = """@misc{genloom,
+  title = {genloom: generative models from your own data}, author = {{The genloom authors}}
+}"""
 NAMES = """@misc{karpathy2022makemore,
   title = {makemore}, author = {Karpathy, Andrej},
   howpublished = {https://github.com/karpathy/makemore}, year = {2022}

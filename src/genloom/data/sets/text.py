@@ -14,6 +14,7 @@ from genloom.data.fetch.entry import Entry, File, Pip
 from genloom.data.options import DataOptions
 from genloom.data.sets import citations
 from genloom.data.sets.common import folder_of, github, one
+from genloom.data.sets.functions import load_functions
 from genloom.data.sets.stdlib import CHARACTERS, load_stdlib
 from genloom.data.splits import shuffled
 from genloom.data.texts import Texts, by_position, text_dataset
@@ -195,6 +196,16 @@ ENTRIES = {
             f"up to {CHARACTERS:,} characters, about 90 + 5 + 5 %, split by file",
             (),
             load_stdlib,
+        ),
+        _text(
+            "python-functions",
+            "Small Python functions asked for in a sentence",
+            "made by rule, with genloom",
+            "CC0-1.0",
+            citations.FUNCTIONS,
+            "4,399 combinations, each said in 3 ways, about 80 + 10 + 10 %, whole combinations held out",
+            (),
+            load_functions,
         ),
         _text(
             "tinyshakespeare",

@@ -97,9 +97,10 @@ def texts(
     ended: Ended = never,
     grammar: Grammar | None = None,
     small: CanContinue | None = None,
-    top: int = 0,
+    top: int | None = None,
 ) -> list[Written]:
-    """The whole text of each prompt; of beam search the best one. top: likeliest tokens told at each place."""
+    """The whole text of each prompt; of beam search the best one. top: how many of the likeliest tokens are
+    told at each place, with log-probabilities; None: neither."""
     if options.decoding.strategy in ("beam", "diverse-beam"):
         length = checked(model, prompts, options, grammar)
         return [beam(model, prompt, length, options, ended, grammar)[0] for prompt in prompts]
@@ -120,10 +121,10 @@ def checked(model: CanContinue, prompts: Sequence[Tensor], options: Sampling, gr
 def _spelled(found: Sequence[Written], model: CanContinue, prompts: Sequence[Tensor]) -> Iterator[Chosen]:
     """Finished texts as if they came token by token."""
     for row, (one, prompt) in enumerate(zip(found, prompts, strict=True)):
-        for i, (token, logp) in enumerate(zip(one.ids, one.logprobs, strict=True)):
+        for i, token in enumerate(one.ids):
             last = one.why if i + 1 == len(one.ids) and one.why != "length" else ""
             ids = torch.tensor([token], device=prompt.device)
-            yield Chosen([row], ids, torch.tensor([logp]), torch.zeros(1, model.vocabulary), [last])
+            yield Chosen([row], ids, torch.zeros(1, model.vocabulary), [last])
 
 
 def sampled(

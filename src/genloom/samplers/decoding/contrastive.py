@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from genloom.core import CanContinue, Reading, Sampling
 from genloom.errors import BadValue
 from genloom.samplers.decoding.filters import Tally, penalised, penalises
-from genloom.samplers.decoding.written import Chosen, Ended, logprob, never
+from genloom.samplers.decoding.written import Chosen, Ended, never
 
 USUAL = 5  # candidates where top_k is not given
 
@@ -51,7 +51,7 @@ def _one(model: CanContinue, prompt_L: Tensor, length: int, options: Sampling) -
         like_K = (h_KD @ known_TD.T).amax(1) if len(known_TD) else torch.zeros_like(p_K)
         best = int(((1 - alpha) * p_K - alpha * like_K).argmax())
         token = token_K[best : best + 1]
-        yield Chosen([0], token, logprob(logits_V[None], token), logits_V[None], [""])
+        yield Chosen([0], token, logits_V[None], [""])
         reading.select(torch.tensor([best], device=token.device))
         if tally is not None:
             tally.add(token)

@@ -12,7 +12,7 @@ from genloom.core import CanContinue, Sampling
 from genloom.samplers.decoding.choose import Generators, next_token
 from genloom.samplers.decoding.filters import Tally, penalises
 from genloom.samplers.decoding.prompts import begin
-from genloom.samplers.decoding.written import NOTHING, Chosen, Ended, Grammar, logprob, never
+from genloom.samplers.decoding.written import NOTHING, Chosen, Ended, Grammar, never
 
 
 def write(
@@ -49,7 +49,7 @@ def write(
                     states[r] = grammar.follow(states[r], token)
                     if grammar.complete(states[r]) and not grammar.allowed(states[r], left - 1).any():
                         over[j] = "grammar"
-        yield Chosen(rows, token_R, logprob(logits_RV, token_R), logits_RV, over)
+        yield Chosen(rows, token_R, logits_RV, over)
         if left == 1 or all(over):
             return
         if any(over):

@@ -18,7 +18,7 @@ from genloom.core import CanContinue, Reading, Sampling
 from genloom.errors import BadValue
 from genloom.samplers.decoding.choose import Generators
 from genloom.samplers.decoding.filters import Tally, penalises, shaped
-from genloom.samplers.decoding.written import Chosen, Ended, logprob, never
+from genloom.samplers.decoding.written import Chosen, Ended, never
 
 
 def speculative(
@@ -78,7 +78,7 @@ def _one(
                 token = torch.multinomial(rest_V if rest_V.sum() > 0 else p_V, 1, generator=generator)
             if tally is not None:
                 tally.add(token)
-            yield Chosen([0], token, logprob(said_LV[i : i + 1], token), said_LV[i : i + 1], [""])
+            yield Chosen([0], token, said_LV[i : i + 1], [""])
             left -= 1
             if not left:
                 return

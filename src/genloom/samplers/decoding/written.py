@@ -40,22 +40,21 @@ class Grammar(Protocol):
 class Chosen(NamedTuple):
     """One more token of some texts.
 
-    rows: which of the prompts; token_R: what, or NOTHING; logprob_R: its log p under the model itself, before penalties
-    and filters; logits_RV: all that the model said; over: why each of them ends here, or "".
+    rows: which of the prompts; token_R: what, or NOTHING; logits_RV: all that the model said, before penalties and
+    filters; over: why each of them ends here, or "".
     """
 
     rows: Sequence[int]
     token_R: Tensor
-    logprob_R: Tensor
     logits_RV: Tensor
     over: Sequence[str]
 
 
 @dataclass(frozen=True)
 class Written:
-    """A text. ids: its tokens, without the prompt; logprobs: of each, under the model; top: of each, the likeliest
-    tokens with theirs; why: it ended, by "length", "stop", or "grammar" where it was complete; score: of beam
-    search."""
+    """A text. ids: its tokens, without the prompt; logprobs: of each, under the model itself, where they were asked
+    for; top: of each, the likeliest tokens with theirs; why: it ended, by "length", "stop", or "grammar" where it was
+    complete; score: of beam search."""
 
     ids: tuple[int, ...]
     logprobs: tuple[float, ...]
@@ -71,21 +70,23 @@ def logprob(logits_RV: Tensor, token_R: Tensor) -> Tensor:
     return torch.where(token_R == NOTHING, 0.0, found)
 
 
-def gathered(chosen: Iterable[Chosen], count: int, top: int = 0) -> list[Written]:
-    """The `count` texts, with the `top` likeliest tokens at each place."""
+def gathered(chosen: Iterable[Chosen], count: int, top: int | None = None) -> list[Written]:
+    """The `count` texts. top: with log-probabilities, and the `top` likeliest tokens at each place; None: without."""
     ids: list[list[int]] = [[] for _ in range(count)]
     logprobs: list[list[float]] = [[] for _ in range(count)]
     tops: list[list[tuple[tuple[int, float], ...]]] = [[] for _ in range(count)]
     why = ["length"] * count
     for one in chosen:
-        tokens, logs = one.token_R.tolist(), one.logprob_R.tolist()
+        tokens = one.token_R.tolist()
+        logs = logprob(one.logits_RV, one.token_R).tolist() if top is not None else None
         best = one.logits_RV.log_softmax(-1).topk(min(top, one.logits_RV.shape[-1])) if top else None
         for j, row in enumerate(one.rows):
             why[row] = one.over[j] or why[row]
             if tokens[j] == NOTHING:
                 continue
             ids[row].append(tokens[j])
-            logprobs[row].append(logs[j])
+            if logs is not None:
+                logprobs[row].append(logs[j])
             if best is not None:
                 pairs = zip(best.indices[j].tolist(), best.values[j].tolist(), strict=True)
                 tops[row].append(tuple((int(t), float(v)) for t, v in pairs))

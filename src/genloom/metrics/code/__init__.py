@@ -1,0 +1,1 @@
+"""Does written code do what was asked: candidates are run, each in a process of its own."""
