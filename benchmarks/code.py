@@ -1,6 +1,6 @@
 """Functions from a sentence: pass@1 and pass@10 on combinations that training never saw.
 
-    python benchmarks/code.py [--budget 5m] [--tasks 60] [--candidates 20]
+    python benchmarks/code.py [--budget 5m] [--tasks 40] [--candidates 10] [--runs DIR]
 
 Recipe `code-gpt` learns `python-functions`: three sentences for each of 3,498 combinations of what is taken, done and
 made, each with its body. Of the held-out combinations of the test split as many as asked are drawn, one sentence of
@@ -26,8 +26,10 @@ from genloom.data.sets.functions import Task, tasks
 from genloom.data.splits import shuffled
 from genloom.engine.load import Loaded, load
 from genloom.metrics.code.pass_at_k import mean_pass_at_k
-from genloom.metrics.code.sandbox import Limits, enforced, run
+from genloom.metrics.code.sandbox import Limits, enforced
+from genloom.metrics.code.sandbox import run as execute
 from genloom.modalities.text import Stops, cut
+from genloom.runs import list_runs
 from genloom.samplers import decoding
 
 END = ("\n\n",)
@@ -55,50 +57,54 @@ def judged(asked: list[Task], bodies: list[list[str]]) -> tuple[list[int], dict[
         verdicts: dict[str, str] = {}
         for body in candidates:
             if body not in verdicts:
-                verdicts[body] = run(f"{task.prompt}{body}\n{task.tests}", Limits(seconds=5)).verdict
+                verdicts[body] = execute(f"{task.prompt}{body}\n{task.tests}", Limits(seconds=5)).verdict
             ends[verdicts[body]] = ends.get(verdicts[body], 0) + 1
         passed.append(sum(verdicts[body] == "passed" for body in candidates))
     return passed, ends
 
 
 def scored(loaded: Loaded, asked: list[Task], n: int) -> dict[str, Any]:
-    """All figures of one model."""
+    """All figures of one model; of greedy answers alone where n is 0."""
     begun = time.monotonic()
-    greedy, _ = judged(asked, answers(loaded, asked, 1, 0.0))
-    bodies = answers(loaded, asked, n, 0.8)
+    first = answers(loaded, asked, 1, 0.0)
+    bodies = answers(loaded, asked, n, 0.8) if n else first
     writing = time.monotonic() - begun
-    drawn, ends = judged(asked, bodies)
-    figures = {"greedy_pass_1": mean_pass_at_k(greedy, 1, 1)} | {
-        f"pass_{k}": mean_pass_at_k(drawn, n, k) for k in (1, 10) if k <= n
-    }
-    wrong = [(t.prompt + b[0]) for t, b, c in zip(asked, bodies, drawn, strict=True) if c < n][:3]
+    greedy, ends = judged(asked, first)
+    figures = {"greedy_pass_1": mean_pass_at_k(greedy, 1, 1)}
+    if n:
+        drawn, ends = judged(asked, bodies)
+        figures |= {f"pass_{k}": mean_pass_at_k(drawn, n, k) for k in (1, 10) if k <= n}
+    wrong = [task.prompt + body[0] for task, body, c in zip(asked, first, greedy, strict=True) if not c]
     return {
         **{k: {"value": r.value, "interval": r.interval} for k, r in figures.items()},
         "candidates_ended": ends,
         "seconds_of_writing": round(writing, 1),
-        "example": asked[0].prompt + bodies[0][0],
-        "of_tasks_not_always_right": wrong,
+        "greedy_example": asked[0].prompt + first[0][0],
+        "greedy_wrong": wrong[:3],
     }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--budget", default="5m")
-    parser.add_argument("--tasks", type=int, default=60)
-    parser.add_argument("--candidates", type=int, default=20)
+    parser.add_argument("--tasks", type=int, default=40)
+    parser.add_argument("--candidates", type=int, default=10)
+    parser.add_argument("--runs", default=None, help="where trained models are kept")
     given = parser.parse_args()
     kinds = {task.kind: task for task in tasks()["test"]}
     asked = [list(kinds.values())[i] for i in shuffled(len(kinds), "asked").tolist()[: given.tasks]]
-    with tempfile.TemporaryDirectory() as root:
+    with tempfile.TemporaryDirectory() as scratch:
+        root = given.runs or scratch
         models = {}
-        for recipe, budget in (("code-gpt", given.budget), ("ngram", "1m")):
-            trained = genloom.train(recipe, data="python-functions", budget=budget, runs=root)
-            loaded = load(trained.run)
+        for recipe, budget, n in (("code-gpt", given.budget, given.candidates), ("ngram", "1m", 0)):
+            kept = [run for run in list_runs(root) if run.config["recipe"] == recipe]
+            run = kept[-1] if kept else genloom.train(recipe, data="python-functions", budget=budget, runs=root).run
+            loaded = load(run)
             models[recipe] = {
-                "budget": budget,
-                "updates": trained.steps,
+                "budget": run.config["train"]["budget"],
+                "updates": loaded.step,
                 "parameters": sum(p.numel() for p in loaded.model.parameters()),
-                **scored(loaded, asked, given.candidates),
+                **scored(loaded, asked, n),
             }
     figures = {"machine_shared": True, "tasks": len(asked), "candidates": given.candidates, "limits": enforced()}
     command = f"python benchmarks/code.py --budget {given.budget} --tasks {given.tasks}"
