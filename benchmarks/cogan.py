@@ -78,7 +78,7 @@ def main() -> None:
     publish(
         "cogan",
         {"data": "mnist-full", "n": N, "batch": 32, "note": "the machine was shared with other work", "forms": forms},
-        f"python benchmarks/cogan.py --steps {arguments.steps}",
+        f"python benchmarks/cogan.py --forms {' '.join(arguments.forms)} --steps {arguments.steps}",
     )
 
 
