@@ -33,6 +33,7 @@ def rows() -> list[tuple[str, str, str]]:
     )
     ills, mended, frechet, published = (result(n) for n in ("planted_faults", "repair", "frechet", "extractors"))
     translated = result("seq2seq_multi30k")
+    minute = {m["recipe"]: m for m in result("language_models")["models"]}
     arrays, folder, planted = list(scale["arrays"].values()), scale["folder"], copies["planted copies found"]
     styled = result("stylegan")
     psi = styled["truncation"]
@@ -81,6 +82,12 @@ def rows() -> list[tuple[str, str, str]]:
             f"`gpt`, tiny Shakespeare, {gpt['cost']['wall_seconds']:.0f} s: held-out nats a character",
             f"**{gpt['nats_per_character']['scored_all']:.2f}** ({gpt['updates']:,} updates)",
             "gpt_shakespeare.py",
+        ),
+        (
+            f"the same text, a shared core: `ngram` in {minute['ngram']['cpu_seconds']:.1f} CPU seconds; `lstm` in "
+            f"{minute['lstm']['cpu_seconds']:.0f}",
+            f"**{minute['ngram']['nats_per_token']:.2f}**; {minute['lstm']['nats_per_token']:.2f}",
+            "language_models.py",
         ),
         (
             f"`seq2seq`, Multi30k German to English, {translated['cost']['cpu_seconds']:.0f} CPU seconds: BLEU of "
