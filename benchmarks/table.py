@@ -196,7 +196,7 @@ def rows() -> list[tuple[str, str, str]]:
             "anomaly.py",
         ),
         (
-            f"`denoising-autoencoder`, Fashion-MNIST, {cleaned['steps']} steps: PSNR of pictures with noise of 25 levels; "
+            f"`denoising-autoencoder`, Fashion-MNIST, {cleaned['steps']} steps: PSNR with noise of 25 levels of 255; "
             "median, Gaussian filter",
             f"**{noisy['PSNR of the model']['value']:.1f} dB**; {noisy['PSNR of median filter']['value']:.1f}, "
             f"{noisy['PSNR of Gaussian filter']['value']:.1f}",
