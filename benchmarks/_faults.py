@@ -306,7 +306,7 @@ def rates(recipe: str, factor: float, *players: str) -> dict[str, Any]:
     return found
 
 
-TOO_FAST = ("divergence", "not finite")
+TOO_FAST = ("rate too high", "divergence", "not finite")
 FAULTS = (
     Fault("learning rate 100 times too high", TOO_FAST, tuple(
         Variant(r, d, rates(r, 100.0)) for r, d in

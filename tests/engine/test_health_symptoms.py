@@ -108,6 +108,8 @@ FAULTS: list[tuple[str, bool, dict[str, Curve]]] = [
     ("no progress", True, {"loss/vae": lambda p: 1.1}),
     ("frozen weights", True, {"watch/moved/vae": lambda p: 0.0}),
     ("rate too low", True, {"watch/moved/vae": lambda p: 1e-8}),
+    ("rate too high", True, {"watch/moved/vae": lambda p: 0.3 if p < 0.04 else 1e-3, "vae/kl": lambda p: 0.01}),
+    ("rate too high", False, {"watch/moved/forge": lambda p: 0.3 if p < 0.04 else 1e-3}),
     ("average not updated", True, {"watch/moved/average": lambda p: 0.0}),
     ("dead units", True, {"watch/dead_units": lambda p: 0.3 if p < 0.3 else 1.0}),
     ("exploding activations", True, {"watch/largest_activation": lambda p: 10 * math.exp(14 * p)}),
@@ -132,6 +134,8 @@ FAULTS: list[tuple[str, bool, dict[str, Curve]]] = [
         {k: lambda p: 0.95 for k in ("judge/real_accuracy", "judge/fake_accuracy")} | {"loss/forge": lambda p: 50.0},
     ),
     ("discriminator at chance", False, {k: lambda p: 0.5 for k in ("judge/real_accuracy", "judge/fake_accuracy")}),
+    ("discriminator at chance", False, {"judge/real_accuracy": lambda p: 0.48, "judge/fake_accuracy": lambda p: 0.41}),
+    ("discriminator at chance", False, {"judge/real_accuracy": lambda p: 0.97, "judge/fake_accuracy": lambda p: 0.05}),
     (
         "discriminator overfits",
         False,
@@ -152,6 +156,31 @@ def test_a_planted_fault_is_found_by_its_name_and_alone(name: str, solo: bool, f
         found = diagnose(history(healthy | fault, seed=seed), setting)
         assert [f.name for f in found] == [name]
         assert all((found[0].seen, found[0].likely, found[0].advice))
+
+
+def test_what_is_learnt_of_training_items_alone_is_overfitting() -> None:
+    """Held-out loss need not rise for it; a gap that was there from the start says nothing."""
+    falling: Curve = lambda p: 1.0 - 0.7 * p  # noqa: E731
+    watched = {"watch/train/vae": falling, "watch/held-out/vae": lambda p: falling(min(p, 0.5))}
+    assert names(history(HEALTHY_SOLO | watched), SOLO) == {"overfitting"}
+    apart = {"watch/train/vae": falling, "watch/held-out/vae": lambda p: falling(p) + 0.3}
+    assert not names(history(HEALTHY_SOLO | apart), SOLO)
+
+
+def test_a_generator_whose_gradient_is_gone_is_not_merely_frozen() -> None:
+    right: dict[str, Curve] = {k: lambda p: 1.0 for k in ("judge/real_accuracy", "judge/fake_accuracy")}
+    gone: dict[str, Curve] = {
+        "gradient/forge": lambda p: 3.0 if p < 0.2 else 1e-12,
+        "watch/moved/forge": lambda p: 1e-3 if p < 0.2 else 0.0,
+    }
+    assert names(history(HEALTHY_GAME | right | gone), GAME) == {"vanishing gradient"}
+    never = {"gradient/forge": lambda p: 0.0, "watch/moved/forge": lambda p: 0.0}
+    assert names(history(HEALTHY_GAME | right | never), GAME) == {"frozen weights"}
+
+
+def test_groups_left_out_are_named_beside_a_collapse() -> None:
+    ill = HEALTHY_GAME | {"watch/diversity": lambda p: 0.2, "watch/lost": lambda p: 0.6}
+    assert names(history(ill), GAME) == {"mode collapse", "missing modes"}
 
 
 def test_a_spike_is_found_and_passes() -> None:

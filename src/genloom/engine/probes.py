@@ -68,8 +68,9 @@ class Movement:
         if before is None or steps <= 0:
             return {}
         return {
-            f"moved/{name.strip('/')}": float((t - before[name]).norm() / before[name].norm().clamp_min(1e-12)) / steps
+            f"moved/{name.strip('/')}": float((t - before[name]).norm() / size) / steps
             for name, t in now.items()
+            if (size := before[name].norm()) > 0  # of nothing, no change is a share
         }
 
 

@@ -138,6 +138,7 @@ NEW_PLACES = Treatment(
 GAME = (NON_SATURATING, NOISE, PENALTY, SLOWER_JUDGE, RELATIVISTIC)
 TREATMENTS: Mapping[str, tuple[Treatment, ...]] = {
     "divergence": (LOWER_RATE, CLIPPING),
+    "rate too high": (LOWER_RATE,),
     "exploding gradients": (CLIPPING, LOWER_RATE),
     "exploding activations": (LOWER_RATE, CLIPPING),
     "not finite": (CLIPPING, LOWER_RATE),

@@ -20,7 +20,7 @@ from genloom.engine.symptoms_solo import SOLO, dead_codes
 Symptom = Callable[[History, Setting], Finding | None]
 
 
-ROOTS = ("frozen weights", "rate too low", "divergence")
+ROOTS = ("frozen weights", "rate too low", "rate too high", "divergence")
 """Findings from which others follow, of which nothing is said then."""
 
 
@@ -86,6 +86,8 @@ def frozen(h: History, s: Setting) -> Finding | None:
             continue
         if not moved.recent(IN_A_ROW).any():
             rate, gradient = h[f"rate/{player}"], h[f"gradient/{player}"]
+            if not s.solo and faded(gradient) and (not len(rate) or rate.last > 0):
+                continue  # it was taught once: `symptoms_game` says by whom no longer
             if len(rate) and rate.last == 0:
                 likely, cure = "its learning rate is 0", s.faster(player)
             elif len(gradient) and not gradient.recent(IN_A_ROW).any():
@@ -100,6 +102,35 @@ def frozen(h: History, s: Setting) -> Finding | None:
                 "rate too low", f"at this pace the weights of {player} change by {total:.2g} of their size in the run",
                 "the learning rate is far too low: the run will end where it began", s.faster(player), "serious",
             )  # fmt: skip
+    return None
+
+
+def faded(gradient: Series) -> bool:
+    """Whether a gradient that was there has become nothing."""
+    return len(gradient) >= IN_A_ROW and gradient.recent(IN_A_ROW).max() < 1e-6 * max(gradient.values)
+
+
+THROWN = 0.1
+"""Weights that move by so much of their size a step have soon lost what they began with; healthy runs of every recipe
+here stay below a third of it."""
+
+
+def rate_too_high(h: History, s: Setting) -> Finding | None:
+    """Steps so large that a few of them replace the weights. What such weights do afterwards differs: units fall
+    silent, codes say nothing, values grow, or the loss stops far above what the model can reach."""
+    for player in s.players:
+        moved = h[f"watch/moved/{player}"]
+        if not len(moved) or h.progress < 0.05 or (most := max(moved.values)) < THROWN:
+            continue
+        at = moved.steps[moved.values.index(most)]
+        tenth = s.rates(0.1, player)
+        return Finding(
+            "rate too high",
+            f"the weights of {player} moved by {most:.0%} of their size a step before step {at:,}",
+            "the learning rate is far too high: the first weights, from which learning is easy, were thrown away",
+            f"a tenth of the rate: {tenth}" if tenth else "a tenth of the rate",
+            "serious",
+        )
     return None
 
 
@@ -198,6 +229,6 @@ def exploding_gradients(h: History, s: Setting) -> Finding | None:
 
 
 COMMON: tuple[Symptom, ...] = (
-    not_finite, constant_items, frozen, average_stuck, dead_units, exploding_activations, exploding_gradients,
-    divergence, dead_codes,
+    not_finite, constant_items, frozen, rate_too_high, average_stuck, dead_units, exploding_activations,
+    exploding_gradients, divergence, dead_codes,
 )  # fmt: skip

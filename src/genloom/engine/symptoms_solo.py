@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from genloom.engine.advice import Finding, Setting
-from genloom.engine.history import IN_A_ROW, History, Series, lasting
+from genloom.engine.history import IN_A_ROW, History, Series, before, lasting
 
 
 def no_progress(h: History, s: Setting) -> Finding | None:
@@ -44,7 +44,12 @@ def loss_spike(h: History, s: Setting) -> Finding | None:
 
 
 def overfitting(h: History, s: Setting) -> Finding | None:
-    """Held-out loss rises while training loss falls."""
+    """Held-out loss rises while training loss falls; or what is still learnt is nearly all about the training items."""
+    return learnt_by_heart(h, s) or learns_by_heart(h, s)
+
+
+def learnt_by_heart(h: History, s: Setting) -> Finding | None:
+    """Held-out loss has been lower."""
     held, train = h[f"watch/held-out/{s.phase}"], h[f"watch/train/{s.phase}"]
     if len(held) < 6 or len(held) != len(train):
         held, train = h["monitor"], Series()
@@ -67,11 +72,40 @@ def overfitting(h: History, s: Setting) -> Finding | None:
         fallen = float(np.mean(earlier)) - beside
     if fallen <= 2 * noise:
         return None
+    return by_heart(
+        s, f"held-out loss {held.last:.4g}, best {best:.4g} at step {held.steps[at]:,}", beside, held.steps[at]
+    )
+
+
+def learns_by_heart(h: History, s: Setting) -> Finding | None:
+    """Of all that was gained since the first step, a sixth or more is about the training items alone, and the last
+    quarter of the run has given held-out items less than a fifth of what it gave those."""
+    held, train, start = (h[f"watch/{k}/{s.phase}"] for k in ("held-out", "train", "start"))
+    old_held, old_train = before(held, h, 0.25), before(train, h, 0.25)
+    if h.progress < 0.5 or not len(start) or min(len(old_held), len(old_train)) < IN_A_ROW:
+        return None
+    now_held, now_train = (float(x.recent(IN_A_ROW).mean()) for x in (held, train))
+    was_held, was_train = (float(x.recent(IN_A_ROW).mean()) for x in (old_held, old_train))
+    apart = (
+        held.values[-1] - train.values[-1] - (held.values[0] - train.values[0])
+    )  # the two sets differ from the start
+    gained, given = was_train - now_train, was_held - now_held
+    if apart < (start.last - now_held) / 6 or gained < 4 * train.noise() or given > 0.2 * gained:
+        return None
+    seen = (
+        f"in a quarter of the run held-out loss fell by {given:.2g} to {now_held:.4g}, that of training items by "
+        f"{gained:.2g}"
+    )
+    return by_heart(s, seen, now_train, held.steps[-1])
+
+
+def by_heart(s: Setting, seen: str, beside: float, step: int) -> Finding:
+    """The finding, with what was seen of held-out items and the loss on training items beside it."""
     return Finding(
         "overfitting",
-        f"held-out loss {held.last:.4g}, best {best:.4g} at step {held.steps[at]:,}; on training items {beside:.4g}",
+        f"{seen}; on training items it is {beside:.4g}",
         f"the model begins to learn its {s.items:,} training items by heart",
-        s.regularise(held.steps[at]),
+        s.regularise(step),
     )
 
 
