@@ -204,11 +204,14 @@ def test_samples_that_spread_out_have_not_collapsed() -> None:
 
 def test_samples_that_get_better_have_not_collapsed() -> None:
     """Those of a generator that has only begun are alike too; what tells it from a collapsed one is its course."""
-    alike: Curve = lambda p: 0.2  # noqa: E731
-    for name in ("watch/diversity", "watch/twins"):
-        ill = HEALTHY_GAME | {name: alike if name == "watch/diversity" else (lambda p: 0.9), "monitor": lambda p: 0.6}
+    alike: dict[str, Curve] = {"watch/diversity": lambda p: 0.2, "watch/twins": lambda p: 0.3}
+    for fault in (alike, {"watch/twins": lambda p: 0.9}):
+        ill = HEALTHY_GAME | fault | {"monitor": lambda p: 0.6}
         assert names(history(ill, end=0.6), GAME) == {"mode collapse"}
         assert not names(history(ill | {"monitor": lambda p: 1.0 - 0.8 * p}, end=0.6), GAME)
+    begun = HEALTHY_GAME | {"watch/diversity": lambda p: 0.2, "watch/lost": lambda p: 0.8, "monitor": lambda p: 0.6}
+    assert not names(history(begun, end=0.7), GAME)  # much alike, no twins: it may still begin
+    assert names(history(begun), GAME) == {"mode collapse", "missing modes"}
     falling = HEALTHY_GAME | {"watch/lost": lambda p: 0.9 - 0.8 * p}
     assert not names(history(falling, end=0.7), GAME)
 

@@ -133,13 +133,14 @@ def missing_modes(h: History, s: Setting) -> Finding | None:
 
 
 def settled(h: History) -> bool:
-    """Whether the variety of samples is known and no longer on its way up, nor, before three quarters of the run, their
-    quality."""
-    diversity = h["watch/diversity"]
+    """Whether the variety of samples is known and no longer on its way up. Before three quarters of the run also
+    whether some have near twins, and their quality no longer rises: a generator that has only begun makes things
+    much alike, but no twins, and may do so for half of a run."""
+    diversity, twins = h["watch/diversity"], h["watch/twins"]
     earlier = before(diversity, h, 0.15)
     if len(diversity) < IN_A_ROW or not len(earlier) or diversity.last > 1.1 * earlier.last:
         return False
-    return h.progress >= 0.75 or not improves(h["monitor"], h, 0.25)
+    return h.progress >= 0.75 or (twins.recent(IN_A_ROW).min() > 0.1 and not improves(h["monitor"], h, 0.25))
 
 
 def first_judge(h: History, s: Setting) -> str:
