@@ -47,6 +47,8 @@ def rows() -> list[tuple[str, str, str]]:
     seconds, unusual = start["median_seconds"], result("anomaly")
     drawn = result("pix2pix")["pairs"]["openmoji"]
     coloured = drawn["ways"]
+    lost = result("collapse")
+    fds = [e["fd"] for e in lost["generations"] if not e["fresh"]]
     return [
         (
             f"`flow`, Fashion-MNIST, {flow['seconds']:.0f} s: {flow['metric']} at n = {flow['n']:,} (floor "
@@ -159,6 +161,12 @@ def rows() -> list[tuple[str, str, str]]:
             "repair.py",
         ),
         (
+            f"`genloom experiment collapse vae --data digits`: {lost['items a generation']:,} items, five generations, "
+            "three shares of fresh data: time; FD of the first generation, and of the last without fresh data",
+            f"**{lost['seconds for everything'] / 60:.0f} minutes**; {fds[0]:.1f}, {fds[-1]:.1f}",
+            "collapse.py",
+        ),
+        (
             "Frechet distance at d = 2,048: its matrix root beside scipy's sqrtm; whole, n = 1,024",
             f"**{frechet['distance']['n = 10,000']['root, times faster']:.0f}x, "
             f"{frechet['distance']['n = 1,024']['times faster']:.0f}x** as fast, equal to "
@@ -222,10 +230,10 @@ def section() -> str:
         TITLE,
         f"On {machine['cores']} cores of an {machine['processor'].replace('(R)', '')} with AMX, no GPU, torch "
         f"{machine['torch'].split('+')[0]}; peers in turn, in the same run. Each figure stands in",
-        "[benchmarks/results](benchmarks/results) with its date, and comes from the command beside it. `r3gan`,",
-        "`gan-mlp`, a minute of `flow` and two of the 24 compared runs (a VAE of seed 0, a `gan-mlp` of seed 2) shared",
-        "the machine with other work, and so did the test for copies, the report, planted faults and repair (both",
-        "counted in steps) and the Frechet distance (processor time); each was run once. Distances of `flow`",
+        "[benchmarks/results](benchmarks/results) with its date, and comes from the command beside it. Everything",
+        "dated 2026-11-28 shared the machine with other work, and so did `r3gan`, `gan-mlp`, a minute of `flow`, two",
+        "of the 24 compared runs (a VAE of seed 0, a `gan-mlp` of seed 2), the test for copies, the report, repair",
+        "(counted in steps) and the Frechet distance (processor time); each was run once. Distances of `flow`",
         "here and in [choosing](docs/choosing.md) were measured when it sampled with guidance 1.75; without, its",
         "default now, five minutes give 0.38 instead of 1.19, in a run of its own ([log](docs/log.md)).",
         "",
