@@ -151,8 +151,8 @@ def rows() -> list[tuple[str, str, str]]:
         ),
         (
             f"{len(ills['faults'])} planted faults, {ills['faulty_runs']} runs: named rightly; healthy runs accused",
-            f"**{ills['named']}** ({ills['named'] / ills['faulty_runs']:.0%}; the goal is 95%); "
-            f"{ills['false_alarms']} of {ills['healthy_runs']} (the goal is 1)",
+            f"**{ills['named']}** ({ills['named'] / ills['faulty_runs']:.0%}; goal 95%); "
+            f"{ills['false_alarms']} of {ills['healthy_runs']} (goal: at most 1)",
             "planted_faults.py",
         ),
         (
