@@ -30,6 +30,9 @@ _VERBS = {
     "translate": "translate",
     "edit": "edit",
     "anomaly": "anomaly",
+    "import_model": "exchange",
+    "export_model": "exchange",
+    "merge": "exchange",
     "tune": "compare.tune",
     "collapse": "compare.collapse",
     "experiment": "compare.experiment",
@@ -44,6 +47,8 @@ _PACKAGES = {  # verbs that share their name with a package, and where they are:
     "compare": "compare.contest",
     "report": "verbs.report",
 }
+
+_NAMED = {"import": "import_model", "export": "export_model"}  # verbs that are words of Python, and its opposite
 
 _INSIDE = {"data": {"report": "verbs.inspect", "split": "verbs.inspect"}}  # verbs that belong to a package
 

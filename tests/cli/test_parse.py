@@ -76,7 +76,7 @@ def test_every_verb_has_a_command_and_a_function() -> None:
 
     assert list(COMMANDS) == [v.name for v in VERBS]
     for verb in VERBS:
-        assert callable(getattr(genloom, verb.name.partition(" ")[0]))
+        assert callable(getattr(genloom, genloom._NAMED.get(verb.name, verb.name.partition(" ")[0])))
         assert verb.name in texts.overview("0")
 
 
@@ -106,6 +106,7 @@ def test_functions_take_what_their_flags_give() -> None:
             continue
         place = genloom._PACKAGES.get(verb.name)  # a package that can be called: its signature is its function's
         name = verb.name.rpartition(" ")[2]  # `genloom experiment collapse` is genloom.collapse
+        name = genloom._NAMED.get(name, name)
         function = getattr(import_module(f"genloom.{place}") if place else genloom, name)
         known = inspect.signature(function).parameters
         assert {f.dest for f in verb.flags} <= set(known), verb.name

@@ -51,6 +51,7 @@ GIVEN = {
     "mean-flow": {"teacher": "flow"},
     "vq-gpt": {"autoencoder": "vq-vae"},
 }
+TOO_SMALL = {("lapgan", "default_builds")}  # two halvings of 9 pixels leave fewer than 4, which it says in one line
 ODD = [
     *["vae", "vae-mlp", "gan", "gan-mlp", "r3gan", "stylegan", "progressive-gan", "lapgan"],
     *["dcgan", "infogan"],
@@ -125,5 +126,5 @@ def test_colour_and_odd_sizes_without_labels(name: str, shape: tuple[int, int, i
         k: c for t, cs in BY_CAPABILITY.items() if issubclass(cls, t) for k, c in cs.items()
     }
     for check in ("default_builds", "gradients", "samples", "latents", "encoding"):
-        if check in checks:
+        if check in checks and (name, check) not in TOO_SMALL:
             checks[check](case)

@@ -59,7 +59,7 @@ def test_every_field_survives_being_written(entry: registry.Entry, tmp_path: Pat
 @pytest.mark.parametrize(
     ("text", "kind", "said"),
     [
-        ('recipe = "flwo"', NotFound, "did you mean 'flow'?"),
+        ('recipe = "flwo"', NotFound, "did you mean 'flow'"),
         ("[train]\nbatch = 3", BadValue, 'begin it with recipe = "NAME"'),
         ('recipe = "other.toml"', BadValue, "name a registered recipe"),
         ('recipe = "flow', BadValue, "is not valid TOML"),

@@ -113,12 +113,10 @@ def reconstruct(parsed: Parsed) -> Any:
 
 
 def translate(parsed: Parsed) -> Any:
-    from genloom.verbs.translate import answer, translate
+    from genloom.verbs.translate import translate
 
-    if "text" in parsed.values:
-        return answer(parsed.words[0], str(parsed.values["text"]), **_given(parsed, "seed", "raw", "out", "runs"))
-    keys = ("mask", "n", "factor", "sigma", "strength", "share", "label", "steps", "solver", "guidance", "temperature",
-            "top_p", "length", "seed", "raw")  # fmt: skip
+    keys = ("text", "mask", "n", "factor", "sigma", "strength", "share", "label", "steps", "solver", "guidance",
+            "temperature", "top_p", "length", "seed", "raw")  # fmt: skip
     run, *photo = parsed.words
     task = str(parsed.values.get("task", ""))
     return translate(run, task, photo[0] if photo else None, **_given(parsed, *keys, "out", "runs"))
@@ -256,8 +254,8 @@ COMMANDS: dict[str, Callable[[Parsed], Any]] = {
     "traverse": traverse,
     "reconstruct": reconstruct,
     "translate": translate,
-    "edit": edit,
     "anomaly": anomaly,
+    "edit": edit,
     "compare": compare,
     "tune": tune,
     "experiment collapse": experiment_collapse,

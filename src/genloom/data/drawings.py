@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
+import zipfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +19,7 @@ import numpy as np
 from torch import Tensor
 
 from genloom.core import Batch, DataSpec, Field
+from genloom.data.arrayfile import read_file
 from genloom.data.card import read_card
 from genloom.data.dataset import Card, Dataset, digest_of
 from genloom.data.fetch.unpickled import read_ragged
@@ -29,6 +32,7 @@ from genloom.modalities.strokes import LIFTED, movements, padded
 Drawing = np.ndarray
 """Movements (m, 3), as `genloom.modalities.strokes` has them, without an end."""
 LEAST = 10
+_FLAT = frozenset(("strokes", "lengths"))
 
 
 class StrokeSplit(Split):
@@ -62,13 +66,8 @@ def read_drawings(path: Path, notes: list[str]) -> dict[str, list[Drawing]]:
     """The drawings of a file, by the part they belong to, or all under "". Raises BadData where it holds none."""
     if path.suffix.lower() == ".ndjson":
         return {"": _from_lines(path, notes)}
-    with np.load(path, allow_pickle=False) as file:
-        if "strokes" in file.files and "lengths" in file.files:
-            flat, long = file["strokes"], file["lengths"]
-            if flat.ndim != 2 or flat.shape[1] != 3 or long.ndim != 1 or long.sum() != len(flat) or (long < 0).any():
-                raise BadData(f"{path}: expected 'strokes' (n, 3) and 'lengths' that add up to n, got {flat.shape} and "
-                              f"{int(long.sum())}: write both anew")  # fmt: skip
-            return {"": np.split(flat, np.cumsum(long)[:-1])}
+    if _names(path) >= _FLAT:
+        return {"": _from_arrays(path)}
     found = read_ragged(path)
     parts = {"train": "train", "valid": "validation", "validation": "validation", "test": "test"}
     named = {parts[name]: drawings for name, drawings in found.items() if name in parts}
@@ -82,11 +81,31 @@ def is_drawings(path: Path) -> bool:
     """Whether a file holds movements of a pen rather than pictures."""
     if path.suffix.lower() != ".npz":
         return path.suffix.lower() == ".ndjson"
+    names = _names(path)
+    return names >= _FLAT or names >= {"train", "valid", "test"}
+
+
+def _names(path: Path) -> set[str]:
+    """What the arrays of an .npz file are called; none where it is broken, which whoever reads it says."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return {"strokes", "lengths"} <= set(file.files) or {"train", "valid", "test"} <= set(file.files)
-    except (OSError, ValueError):
-        return False
+        with zipfile.ZipFile(path) as archive:
+            return {name.removesuffix(".npy") for name in archive.namelist()}
+    except Exception:  # zip has a dozen ways to say that a file is broken
+        return set()
+
+
+def _from_arrays(path: Path) -> list[Drawing]:
+    held = read_file(path, set(_FLAT), sys.maxsize)
+    flat, long = held["strokes"].whole, held["lengths"].whole
+    assert flat is not None
+    assert long is not None
+    numbers = flat.dtype.kind in "iuf" and long.dtype.kind in "iu"
+    shaped = flat.ndim == 2 and flat.shape[1] == 3 and long.ndim == 1
+    if not numbers or not shaped or ((long < 0) | (long > len(flat))).any() or long.sum() != len(flat):
+        raise BadData(f"{path}: expected 'strokes' (n, 3) and whole numbers 'lengths' that add up to n, got "
+                      f"{flat.shape} of {flat.dtype} and {long.shape} of {long.dtype}"
+                      f"{f' that add up to {long.sum()}' if numbers else ''}: write both anew")  # fmt: skip
+    return np.split(flat, np.cumsum(long)[:-1])
 
 
 def _from_lines(path: Path, notes: list[str]) -> list[Drawing]:
@@ -99,7 +118,7 @@ def _from_lines(path: Path, notes: list[str]) -> list[Drawing]:
             try:
                 lines = json.loads(line)["drawing"]
                 drawings.append(movements([np.array([one[0], one[1]], np.float64).T for one in lines if len(one[0])]))
-            except (ValueError, KeyError, TypeError, IndexError):
+            except (ValueError, KeyError, TypeError, IndexError, OverflowError, RecursionError):
                 bad.append(n)
     if not drawings:
         raise BadData(f'{path} holds no drawings: expected {{"drawing": [[[x ...], [y ...]] ...]}} on each line')

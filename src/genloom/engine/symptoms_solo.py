@@ -118,7 +118,7 @@ def posterior_collapse(h: History, s: Setting) -> Finding | None:
     active, latents = h["watch/active_units"], h["watch/latents"]
     nats = float(np.median(window[-3:]))
     growing = nats > 1.5 * float(np.median(window[:3])) + 1e-3
-    little = 1.0 if len(active) else 0.5  # of one latent, a nat may be left where the items have much to tell
+    little = 1.0 if len(active) and active.last == 1 else 0.5  # one latent may be left with a nat of its own
     if window.max() > little or growing or (len(active) and active.recent(2).max() > 1):
         return None
     units = f"; {active.last:.0f} of {latents.last:.0f} latents are in use" if len(active) else ""

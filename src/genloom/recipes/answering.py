@@ -112,7 +112,7 @@ def dpo() -> Recipe:
     "grpo",
     "a finished gpt (--given reference=RUN, reward=RUN) tuned on rewards of what it writes",
     smoke=_SMOKE,
-    ranges={"config.optimizer.lr": Log(1e-4, 1e-2), "config.kl": Log(1e-3, 0.3)},
+    ranges={"config.optimizer.lr": Log(1e-4, 1e-2), "config.kl": Log(1e-3, 0.3), "train.batch": Choice(4, 8, 16)},
 )
 def grpo() -> Recipe:
     """Groups of four answers, two updates from each set, held by the divergence from the reference."""

@@ -98,6 +98,7 @@ def llama(size: str = "nano") -> Recipe:
     "a language model of Python: completes lines and functions, writes small ones from a sentence",
     sizes=("nano", "small"),
     smoke=SMOKE | {"config.pairs": 1024},
+    ranges=RANGES,
 )
 def code_gpt(size: str = "nano") -> Recipe:
     """gpt with windows of 256 characters, which hold a function. `--data python-functions` asks for functions in a

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from genloom.errors import BadValue, GenloomError
+from genloom.errors import BadValue, GenloomError, NotFound
 from genloom.modalities.registry import learnt, modality
 from genloom.verbs.places import check_out
 from genloom.verbs.results import Facts, Picture, Table, size_text
@@ -164,7 +164,12 @@ def _show(source: str, place: Path | None, strict: bool, values: Mapping[str, An
 
     if about := _about_set(source, place):
         return about
-    found = sets.load(data_options(source, {**values, **({"strict": True} if strict else {})}))
+    try:
+        found = sets.load(data_options(source, {**values, **({"strict": True} if strict else {})}))
+    except NotFound as e:
+        if place is None and (about := _about_set(source, None, str(e))):
+            return about
+        raise
     name, kind = item_field(found.spec)[0], modality(item_field(found.spec)[1])
     facts: list[tuple[str, Any]] = [
         ("title", found.card.title),
@@ -195,15 +200,16 @@ def _show(source: str, place: Path | None, strict: bool, values: Mapping[str, An
     return Facts(found.name, tuple(facts), data, ("", *notes) if notes else (), png)
 
 
-def _about_set(source: str, place: Path | None) -> Facts | None:
-    """The card and the files of a set that recipes cannot learn, or that is not here and asks to be fetched."""
+def _about_set(source: str, place: Path | None, unreachable: str = "") -> Facts | None:
+    """The card and the files of a set that recipes cannot learn, or that is not here and asks to be fetched, or could
+    not be, for the reason given."""
     from genloom.data.fetch import manifest
     from genloom.data.sets.common import asks, download_size, mega
     from genloom.data.sets.registry import ENTRIES
 
     entry = ENTRIES.get(source)
     here = None if entry is None else manifest.present(entry)
-    if entry is None or (entry.load and (here or place or not asks(entry))):
+    if entry is None or (entry.load and not unreachable and (here or place or not asks(entry))):
         return None
     card, files = entry.card, (manifest.read(source) or {}).get("files", ())
     if place is not None:
@@ -221,7 +227,9 @@ def _about_set(source: str, place: Path | None) -> Facts | None:
     }
     data = {"data": source, "card": vars(card), "folder": str(here) if here else None, "files": list(files)}
     shown = tuple((name, value) for name, value in facts.items() if value)
-    missing = () if entry.load else ("", f"genloom's recipes learn {learnt()} so far, not {card.modality}.")
+    missing: tuple[str, ...] = ("", f"genloom's recipes learn {learnt()} so far, not {card.modality}.")
+    if entry.load:
+        missing = ("", unreachable) if unreachable else ()
     return Facts(source, shown, data, missing)
 
 

@@ -45,9 +45,10 @@ class Job:
 
 def translate(
     run: AnyRun,
-    task: str,
+    task: str = "",
     photo: str | Path | None = None,
     *,
+    text: str | None = None,
     mask: str | Path | None = None,
     n: int | None = None,
     factor: int | None = None,
@@ -65,7 +66,7 @@ def translate(
     top_p: float | None = None,
     length: int | None = None,
     runs: str | Path = "runs",
-) -> Facts:
+) -> Facts | Texts:
     """What a run's model makes of a picture, by task: "inpaint", "outpaint", "super-resolution", "colour", "denoise"
     "sdedit", of sounds and clips "continue", of music also "harmonise", or from one of the data's fields to another:
     "black-to-color".
@@ -79,8 +80,12 @@ def translate(
     that is given, to be continued. out: .png, by default in RUN/samples/. A score is harmonised, or goes on, in 1 way
     unless n says otherwise; temperature, top_p and length (tokens that are added) are of music.
 
+    text: of a model of texts, what is asked; see `answer`.
+
     Raises NotFound for an unknown task, BadValue and BadData for pictures and masks that do not fit.
     """
+    if text is not None:
+        return answer(run, text, seed=seed, raw=raw, out=out, runs=runs)
     import torch
 
     from genloom.core import translations

@@ -29,11 +29,23 @@ class _Dtype:
     """Stands for numpy.dtype."""
 
     def __init__(self, name: str, *_: Any) -> None:
-        self.code = "O" if name in _OBJECTS else _TYPES[name]
+        if name not in _TYPES:
+            raise pickle.UnpicklingError(f"values of the type {str(name)[:20]!r}")
+        self.code = _TYPES[name]
 
     def __setstate__(self, state: Any) -> None:
         if state[1] not in ("<", "|", "="):
             raise pickle.UnpicklingError(f"numbers in the order {state[1]!r}")
+
+
+class _AnyDtype(_Dtype):
+    """Stands for numpy.dtype where an array may hold objects."""
+
+    def __init__(self, name: str, *rest: Any) -> None:
+        if name in _OBJECTS:
+            self.code = "O"
+        else:
+            super().__init__(name, *rest)
 
 
 class _Array:
@@ -44,9 +56,13 @@ class _Array:
 
     def __setstate__(self, state: tuple[int, tuple[int, ...], _Dtype, bool, bytes | str | list[Any]]) -> None:
         _, shape, dtype, fortran, content = state
-        if isinstance(content, list):
+        if dtype.code == "O":
+            if not isinstance(content, list) or shape != (len(content),):
+                raise pickle.UnpicklingError("objects that are no list")
             self.parts = content
             return
+        if not isinstance(content, bytes | str):
+            raise pickle.UnpicklingError("an array without its bytes")
         content = content.encode("latin1") if isinstance(content, str) else content  # written by Python 2
         self.value = np.frombuffer(content, dtype.code).reshape(shape, order="F" if fortran else "C")
 
@@ -59,16 +75,24 @@ class _Object:
 
 
 class _NumpyReader(pickle.Unpickler):
-    """Dictionaries of numpy arrays."""
+    """Dictionaries of numpy arrays of numbers."""
+
+    dtype: type[_Dtype] = _Dtype
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == ("numpy", "dtype"):
-            return _Dtype
+            return self.dtype
         if (module, name) == ("numpy", "ndarray"):
             return _Array
         if module in ("numpy.core.multiarray", "numpy._core.multiarray") and name == "_reconstruct":
             return lambda *_: _Array()
         raise pickle.UnpicklingError(f"it asks for {module}.{name}")
+
+
+class _RaggedReader(_NumpyReader):
+    """Lists of numpy arrays of different shapes, which numpy keeps as an array of objects."""
+
+    dtype = _AnyDtype
 
 
 class _ScriptReader(pickle.Unpickler):
@@ -120,7 +144,7 @@ def read_ragged(path: Path) -> dict[str, list[NDArray[Any]]]:
                 header = np.lib.format.read_array_header_1_0 if first else np.lib.format.read_array_header_2_0
                 if not header(file)[2].hasobject:
                     continue
-                made = _NumpyReader(file, encoding="latin1").load()
+                made = _RaggedReader(file, encoding="latin1").load()
             parts = made.parts if isinstance(made, _Array) else None
             if parts is None or not all(isinstance(p, _Array) and p.parts is None for p in parts):
                 raise Damaged(f"{path}: {name} is no list of arrays of numbers: write it anew")
@@ -160,7 +184,7 @@ def _flat(node: Any, prefix: str = "") -> Arrays:
             found |= _flat(child, f"{prefix}.{name}" if prefix else str(name))
         return found
     if isinstance(node, _Array):
-        return {prefix: node.value} if node.parts is None else {}
+        return {prefix: node.value}
     return {prefix: node} if isinstance(node, np.ndarray) else {}
 
 
