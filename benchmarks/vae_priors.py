@@ -157,7 +157,7 @@ def main() -> None:
             "steps": steps,
             "n": n,
             "metric": f"FD({net.identity})",
-            "machine was": "shared: one core for this, others in use",
+            "machine was": "shared with other work",
             "fd by prior": priors,
             "seconds of training": seconds,
             "bits per dimension by draws": bounds,
