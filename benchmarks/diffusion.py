@@ -101,7 +101,7 @@ def plot(points: dict[str, list[dict[str, Any]]], floor: float, metric: str) -> 
     for name, found in points.items():
         axes.loglog([p["moment"] for p in found], [p["fd"] for p in found], "o-", label=name)
     axes.axhline(floor, color="grey", linestyle=":", label="training images")
-    axes.set(xlabel="seconds of training on two cores", ylabel=metric)
+    axes.set(xlabel="seconds of training", ylabel=metric)
     axes.legend()
     figure.savefig(RESULTS / "diffusion.png", dpi=110)
 
