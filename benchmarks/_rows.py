@@ -1,0 +1,246 @@
+"""The rows of the README's table of measurements, by family. Every figure comes from a file of benchmarks/results."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+Row = tuple[str, str, str]
+"""What was measured, the figure, the command."""
+
+
+def result(name: str) -> dict[str, Any]:
+    """One result file."""
+    return json.loads((Path(__file__).parent / "results" / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def figure(value: float) -> str:
+    """A distance as a table shows it: three significant digits."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def autoencoding() -> list[Row]:
+    """Autoencoders."""
+    variational, unusual, cleaned = result("vae_fashion"), result("anomaly"), result("denoise")
+    own, pythae = (variational["peers"][name]["fd"] for name in ("genloom", "pythae"))
+    noisy = cleaned["noise of 255"]["25"]
+    return [
+        (
+            f"`vae`, Fashion-MNIST, {variational['seconds']:.0f} s, one core: FD at n = {variational['n']:,} (floor "
+            f"{variational['floor']:.2f}); codes from N(0, I) instead; Pythae's benchmark VAE by both",
+            f"**{figure(own['mixture'])}**; {figure(own['standard'])}; {figure(pythae['mixture'])} and "
+            f"{figure(pythae['standard'])}",
+            "vae_fashion.py",
+        ),
+        (
+            "frauds planted in 20,000 payments, unseen in training, `genloom anomaly`: area under the ROC curve; "
+            "isolation forest, PCA",
+            f"**{unusual['payments']['autoencoder']['auroc']:.2f}**; "
+            f"{unusual['payments']['isolation forest']['auroc']:.2f}, {unusual['payments']['PCA error']['auroc']:.2f}",
+            "anomaly.py",
+        ),
+        (
+            "a class of Fashion-MNIST unseen in training, mean of ten: the same",
+            f"{unusual['mean auroc']['autoencoder']:.2f}; {unusual['mean auroc']['isolation forest']:.2f}, "
+            f"{unusual['mean auroc']['PCA error']:.2f}",
+            "anomaly.py",
+        ),
+        (
+            f"`denoising-autoencoder`, Fashion-MNIST, {cleaned['steps']} steps: PSNR with noise of 25 levels of 255; "
+            "median, Gaussian filter",
+            f"**{noisy['PSNR of the model']['value']:.1f} dB**; {noisy['PSNR of median filter']['value']:.1f}, "
+            f"{noisy['PSNR of Gaussian filter']['value']:.1f}",
+            "denoise.py",
+        ),
+    ]
+
+
+def adversarial() -> list[Row]:
+    """Adversarial networks."""
+    r3gan, styled, gan, mended = (result(n) for n in ("r3gan_fashion", "stylegan", "gan_mlp", "repair"))
+    psi = styled["truncation"]
+    at = [f"{psi[p]['precision']:.2f}, {psi[p]['recall']:.2f}" for p in ("0.5", "1.0")]
+    ways, kinds = gan["ways"], r3gan["class_shares"].values()
+    drawn = result("pix2pix")["pairs"]["openmoji"]
+    coloured = drawn["ways"]
+    return [
+        (
+            "`r3gan`, Fashion-MNIST, 10 minutes, by class: precision, recall (k = 5, n = 5,000), smallest class",
+            f"**{r3gan['precision']:.2f}, {r3gan['recall']:.2f}**, {min(kinds):.1%} of samples",
+            "r3gan_fashion.py",
+        ),
+        (
+            f"`stylegan`, emoji 32x32, {styled['run']['budget']} on one shared core: path length in w, in z; "
+            "precision, recall at psi 0.5 and at 1",
+            f"**{styled['path_length']['w']['mean']:.1f}**, {styled['path_length']['z']['mean']:.1f}; {at[0]}; {at[1]}",
+            "stylegan.py",
+        ),
+        (
+            f"`pix2pix`, openmoji's lines to colours, {drawn['steps']} steps: LPIPS of {drawn['held-out pairs']} "
+            "held-out drawings to their true colours",
+            f"**{coloured['pix2pix']['lpips']:.3f}**; L1 alone {coloured['L1 alone']['lpips']:.3f}, the nearest "
+            f"training pair {coloured['the nearest training pair']['lpips']:.3f}",
+            "pix2pix.py",
+        ),
+        (
+            "an adversarial step: what the engine adds to its networks' processor time (the goal is 10%)",
+            " and ".join(f"`{k}` **{v['overhead']:.1%}**" for k, v in result("gan_step")["models"].items()),
+            "gan_step.py",
+        ),
+        (
+            "`gan-mlp`, 10 epochs of 60,000 images: wall time",
+            f"**{ways['genloom']['wall_seconds']:.0f} s**; over tensors {ways['tensors']['wall_seconds']:.0f} s, "
+            f"the course's loop with a DataLoader {ways['course']['wall_seconds']:.0f} s",
+            "gan_mlp.py",
+        ),
+        (
+            "GANs that leave classes out, `--on-illness repair`: smallest class of 10 as they come, and repaired",
+            f"{max(worst(mended, 'as it comes')):.1%} at most; **{min(worst(mended, 'repaired')):.1%}** at least",
+            "repair.py",
+        ),
+    ]
+
+
+def diffusion() -> list[Row]:
+    """Diffusion and flows."""
+    flow = result("flow_fashion")
+    ours, theirs = flow["peers"]["genloom"], flow["peers"]["diffusers"]
+    return [
+        (
+            f"`flow`, Fashion-MNIST, {flow['seconds']:.0f} s: {flow['metric']} at n = {flow['n']:,} (floor "
+            f"{flow['floor']:.2f})",
+            f"**{ours['fd']:.2f}**; diffusers' tutorial U-Net in the same time {theirs['fd']:.1f}: "
+            f"{flow['fd_ratio']:.0f} times as far",
+            "flow_fashion.py",
+        ),
+    ]
+
+
+def sequences() -> list[Row]:
+    """Text, music, molecules, code."""
+    gpt, translated = result("gpt_shakespeare"), result("seq2seq_multi30k")
+    minute = {m["recipe"]: m for m in result("language_models")["models"]}
+    return [
+        (
+            f"`gpt`, tiny Shakespeare, {gpt['cost']['wall_seconds']:.0f} s: held-out nats a character",
+            f"**{gpt['nats_per_character']['scored_all']:.2f}** ({gpt['updates']:,} updates)",
+            "gpt_shakespeare.py",
+        ),
+        (
+            f"the same text, a shared core: `ngram` in {minute['ngram']['cpu_seconds']:.1f} CPU seconds; `lstm` in "
+            f"{minute['lstm']['cpu_seconds']:.0f}",
+            f"**{minute['ngram']['nats_per_token']:.2f}**; {minute['lstm']['nats_per_token']:.2f}",
+            "language_models.py",
+        ),
+        (
+            f"`seq2seq`, Multi30k German to English, {translated['cost']['cpu_seconds']:.0f} CPU seconds: BLEU of "
+            "1,000 held-out sentences",
+            f"**{translated['results']['bleu']['value']:.1f}** ({translated['updates']} updates)",
+            "seq2seq_multi30k.py",
+        ),
+    ]
+
+
+def engine() -> list[Row]:
+    """The engine and the command line."""
+    speed, resumed, scale, start = (result(n) for n in ("engine_speed", "resume", "scale", "startup"))
+    flow, seconds = result("flow_fashion"), start["median_seconds"]
+    arrays, folder = list(scale["arrays"].values()), scale["folder"]
+    return [
+        (
+            "training images/s, same network and optimizer: our engine, all its work counted, to a plain fp32 loop",
+            f"**{speed['ratio']:.2f}x**; the recipe as it comes, with Muon, {flow['engine_over_plain_loop']:.2f}x",
+            "engine_speed.py",
+        ),
+        (
+            f"runs killed (SIGKILL) {resumed['kills']} times and resumed: tensors that differ from runs never stopped",
+            f"**{resumed['differing_tensors']}**",
+            "resume.py",
+        ),
+        (
+            "ten million items beside a thousand: training images/s, private memory while training",
+            f"**{scale['trained_speed_last_to_first']:.2f}x**, {arrays[-1]['private_mib_training']:.0f} MiB beside "
+            f"{arrays[0]['private_mib_training']:.0f} MiB",
+            "scale.py",
+        ),
+        (
+            f"a folder of {folder['first']['files']:,} pictures: files/s the first time, and again",
+            f"**{folder['first']['files_per_second']:,}**, {folder['again']['files_per_second']:,}",
+            "scale.py",
+        ),
+        (
+            "`genloom --help`, `import genloom`",
+            f"**{seconds['genloom --help']:.2f} s, {seconds['import genloom']:.2f} s**",
+            "startup.py",
+        ),
+    ]
+
+
+def evaluation() -> list[Row]:
+    """Comparing, measuring, watching."""
+    compared, page, judged, copies = (result(n) for n in ("compare_mnist", "report_page", "evaluate", "copies"))
+    ills, frechet, published, lost = (result(n) for n in ("planted_faults", "frechet", "extractors", "collapse"))
+    planted = copies["planted copies found"]
+    fds = [e["fd"] for e in lost["generations"] if not e["fresh"]]
+    return [
+        (
+            "`compare vae r3gan flow gan-mlp --data mnist --budget 60s --seeds 3`, and again with three other seeds",
+            f"by FD {', '.join(compared['orders']['0'])}; {'the same' if compared['same_order'] else 'another'} order "
+            f"with the others; report {compared['report_mb']:.1f} MB",
+            "compare_mnist.py",
+        ),
+        (
+            "a report of four runs: size, first paint (median)",
+            f"**{page['bytes'] / 1e6:.2f} MB, {page['first_contentful_paint_seconds_median']:.1f} s**",
+            "report_page.py",
+        ),
+        (
+            "10,000 samples evaluated (28x28; features of real data cached)",
+            f"**{judged['cached_seconds']:.1f} s**; the first time {judged['first_seconds']:.0f} s",
+            "evaluate.py",
+        ),
+        (
+            f"copies among {copies['n']:,} samples (1% verbatim; 3% moved, brightened, recompressed): found; and "
+            "honest models accused",
+            f"**{planted['1% verbatim']:.0%}, {planted['3% near']:.0%}**; "
+            f"{copies['false alarms among honest models']:.1%}",
+            "copies.py",
+        ),
+        (
+            f"{len(ills['faults'])} planted faults, {ills['faulty_runs']} runs: named rightly; healthy runs accused",
+            f"**{ills['named']}** ({ills['named'] / ills['faulty_runs']:.0%}; goal 95%); "
+            f"{ills['false_alarms']} of {ills['healthy_runs']} (goal: at most 1)",
+            "planted_faults.py",
+        ),
+        (
+            f"`genloom experiment collapse vae --data digits`: {lost['items a generation']:,} items, five generations, "
+            "three shares of fresh data: time; FD of the first generation, and of the last without fresh data",
+            f"**{lost['seconds for everything'] / 60:.0f} minutes**; {fds[0]:.1f}, {fds[-1]:.1f}",
+            "collapse.py",
+        ),
+        (
+            "Frechet distance at d = 2,048: its matrix root beside scipy's sqrtm; whole, n = 1,024",
+            f"**{frechet['distance']['n = 10,000']['root, times faster']:.0f}x, "
+            f"{frechet['distance']['n = 1,024']['times faster']:.0f}x** as fast, equal to "
+            f"{max(v['relative difference'] for k, v in frechet['distance'].items() if k.startswith('n')):.0e}",
+            "frechet.py",
+        ),
+        (
+            "precision, recall, density, coverage of 50,000 beside 50,000 items: time, memory",
+            f"{frechet['neighbours']['seconds']:.0f} s, {frechet['neighbours']['of which for the figures, MB']} MB "
+            f"(all distances: {frechet['neighbours']['all pairwise distances would take, MB']:,} MB)",
+            "frechet.py",
+        ),
+        (
+            "FID's network in our words beside the published file: largest difference of a feature; 1,000 pictures",
+            f"**{max(published['largest difference of features'].values()):.0e}**; "
+            f"{next(v for k, v in published['seconds'].items() if k.startswith('inception')):.0f} s on one core",
+            "extractors.py",
+        ),
+    ]
+
+
+def worst(mended: dict[str, Any], kind: str) -> list[float]:
+    """The smallest class of every GAN, as it comes or repaired."""
+    return [v for values in mended[f"smallest class {kind}"].values() for v in values]
