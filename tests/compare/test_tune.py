@@ -48,7 +48,7 @@ def tune(**changes: Any) -> Tuned:
 
     asked = {"data": "squares.npy", "trials": 3, "budget": "10m", "trial_budget": "20steps", "confirm": 0,
              "overrides": FIXED, "reporter": Reporter(None)}  # fmt: skip
-    return verb("vae-mlp", **{**asked, **changes})  # type: ignore[arg-type]
+    return verb(changes.pop("recipe", "vae-mlp"), **{**asked, **changes})  # type: ignore[arg-type]
 
 
 def what(found: Tuned) -> list[tuple[Any, ...]]:
@@ -301,3 +301,18 @@ def test_the_command_line(here: Path, capsys: pytest.CaptureFixture[str]) -> Non
     said = capsys.readouterr().out
     assert "the recipe as it is" in said
     assert f"genloom train {found['file']} --data squares.npy" in said
+
+
+def test_a_model_that_only_counts_is_tuned_by_what_it_thinks_of_held_out_text(here: Path) -> None:
+    draws = np.random.default_rng(0)
+    words = ("abca", "bcab", "cabd", "dabc")
+    (here / "book.txt").write_text("".join(words[i] for i in draws.integers(0, 4, 4000)))
+    found = tune(recipe="ngram", data="book.txt", trials=4, ranges="config.order=1,2,6",
+                 overrides={"data.context": 32, "config.smoothing": "kneser-ney"})  # fmt: skip
+    assert (found.state, found.counts["complete"]) == ("finished", 4)
+    assert all(t.value is not None and t.value > 0 for t in found.trials)
+    by_order = {t.values["config.order"]: t.value for t in found.trials}
+    best = found.trials[found.best - 1]
+    assert best.value == min(by_order.values())  # type: ignore[type-var]
+    run = Run(found.folder / "runs" / best.run)
+    assert run.status["best"]["value"] == best.value

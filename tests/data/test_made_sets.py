@@ -80,3 +80,38 @@ def test_factors_are_told_where_labels_are(monkeypatch: pytest.MonkeyPatch) -> N
     assert factors.dtype == torch.float32
     again = rendered(factors.double().numpy())
     assert np.abs(again - told.train.raw(torch.arange(3))["image"][:, 0].numpy().astype(float)).max() <= 3
+
+
+def test_passages_answer_what_they_say_and_nothing_else() -> None:
+    from genloom.data.sets.passages import NAMES, PASSAGES, questions
+
+    parts = questions()
+    assert sum(map(len, parts.values())) == 5 * PASSAGES
+    held = {part: {q.passage for q in made} for part, made in parts.items()}
+    assert len(set().union(*held.values())) == sum(map(len, held.values())) == PASSAGES  # each in one part
+    kinds = dict.fromkeys(("said", "other", "stranger", "nowhere"), 0)
+    for one in (q for made in parts.values() for q in made):
+        kinds[one.kind] += 1
+        asked = next(name for name in NAMES if name in one.question)
+        assert (one.kind == "stranger") == (asked not in one.passage)
+        assert (one.kind == "said") == (one.answer in one.passage)
+        if one.kind == "said":
+            sentences = [s for s in one.passage.split(". ") if one.answer in s]
+            assert len(sentences) == 1  # nobody else has the same, so the answer has one place
+            assert asked in sentences[0]
+        else:
+            assert one.answer == DataOptions.abstain
+    assert kinds["said"] == 3 * PASSAGES
+    assert kinds["other"] == PASSAGES
+    assert min(kinds["stranger"], kinds["nowhere"]) > PASSAGES / 3
+
+
+def test_passages_load_as_answers_or_as_text() -> None:
+    answers = load(DataOptions(source="passages", limit=50, abstain="unknown"))
+    assert {k: f.role for k, f in answers.spec.items()} == {"text": "item", "prompt": "condition"}
+    assert answers.tokenizer is not None
+    said = [answers.tokenizer.decode(r) for r in answers.test.batch(torch.arange(40))["text"].tolist()]
+    assert 5 < said.count("unknown") < 30
+    assert answers.digest == load(DataOptions(source="passages", limit=50, abstain="unknown")).digest
+    text = load(DataOptions(source="passages", read="text", context=64))
+    assert set(text.spec) == {"text"}

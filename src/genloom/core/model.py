@@ -24,8 +24,8 @@ class Model(nn.Module, ABC):
     Config: a frozen dataclass with a docstring that names every field; its defaults train on small images or texts.
     citation: BibTeX of the paper the model follows.
     uses: finished models it stands on, by role ("autoencoder", "teacher"); they arrive frozen in `given`.
-    monitor: what "best" means: "validation" (the first phase's loss on held-out items) or "sliced-wasserstein"
-    (between samples and held-out items); lower is better for both.
+    monitor: what "best" means: "validation" (the first phase's loss on held-out items; their negative log-likelihood
+    where there are no phases) or "sliced-wasserstein" (between samples and held-out items); lower is better for both.
     """
 
     spec: DataSpec

@@ -27,6 +27,8 @@ class DataOptions:
         (a prompt and its answer) or "preferences" (a prompt, the better answer, the worse one); "auto" goes by what
         there is.
     aligned: a text file whose lines answer those of `source`, line by line.
+    abstain: the answer that says that the text does not tell; where some held-out answers are this one, evaluation
+        tells how often, and how rightly, the model abstains.
     direction: of multi30k's answers, the language of the prompt and that of the answer, as "de-en".
     target: a table's column of classes that is told to the model as a condition instead of being generated.
     captions: whether captions are given to the model as a condition; of a folder they stand in a captions.jsonl or .csv
@@ -67,6 +69,7 @@ class DataOptions:
     validation: Literal["own", "test"] = "own"
     read: Literal["auto", "image", "audio", "video", "music", "table", "text", "answers", "preferences"] = "auto"
     aligned: str | None = None
+    abstain: str = "The text does not say."
     direction: str = ""
     target: str | None = None
     captions: bool = False

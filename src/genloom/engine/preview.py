@@ -8,7 +8,20 @@ from pathlib import Path
 
 import torch
 
-from genloom.core import Batch, CanSample, DataSpec, Model, Sampling, Step, batch_size, derive_seed, translations
+from genloom.core import (
+    TOKENS,
+    Batch,
+    CanSample,
+    DataSpec,
+    HasLikelihood,
+    Model,
+    Sampling,
+    Step,
+    batch_size,
+    counted,
+    derive_seed,
+    translations,
+)
 from genloom.core.capabilities import Callback
 from genloom.data import Dataset, Split
 from genloom.engine.precision import Plan, arithmetic, arrange_batch
@@ -130,7 +143,8 @@ def _replies(model: Model, dataset: Dataset, name: str, prompt: str, generator: 
 class Monitor:
     """The one number by which checkpoints of a run are compared; lower is better.
 
-    validation: the first phase's loss on up to 1,024 held-out items with the same draws each time.
+    validation: the first phase's loss on up to 1,024 held-out items with the same draws each time; of a model that only
+    counts, their negative log-likelihood in nats a token, or an item where there are no tokens.
     sliced-wasserstein: between 512 samples and 512 held-out items; the mean over collections where there are several.
     """
 
@@ -150,7 +164,9 @@ class Monitor:
     def measure(self, model: Model) -> float:
         """The monitor's value for the model's present weights, in fp32."""
         with resting(model):
-            return self._validation(model) if self.kind == "validation" else self._distance(model)
+            if self.kind != "validation":
+                return self._distance(model)
+            return self._validation(model) if model.phases() else self._surprise(model)
 
     def _validation(self, model: Model) -> float:
         phase, total, count = model.phases()[0], 0.0, 0
@@ -161,6 +177,18 @@ class Monitor:
             loss = model.loss(phase, batch, Step(seed=seed, progress=0.0, rows=(0, n, n), device=self.device))
             total, count = total + loss.total.item() * n, count + n
         return total / count
+
+    def _surprise(self, model: Model) -> float:
+        if not isinstance(model, HasLikelihood):
+            return float("nan")
+        name, field = next((k, f) for k, f in self.dataset.spec.items() if f.role == "item")
+        generator = torch.Generator(self.device).manual_seed(derive_seed(self.seed, "surprise"))
+        nats, count = 0.0, 0
+        for index in self.index.split(self.batch):
+            batch = arrange_batch(self.dataset.validation.batch(index), self.plan, self.device)
+            nats += model.nll(batch, generator=generator).sum().item()
+            count += int(counted(batch[name], field).sum()) if field.modality in TOKENS else batch_size(batch)
+        return nats / count
 
     def _distance(self, model: Model) -> float:
         if not isinstance(model, CanSample):

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from genloom.core import Model
+from genloom.core import HasLikelihood, Model
 from genloom.data import Dataset, Split
 from genloom.engine import checkpoint, moments
 from genloom.engine.budget import Clock, Interval, Timer
@@ -70,7 +70,9 @@ class Trainer:
         )
         self.journal = Journal(run, reporter, world.leads)
         self.monitor = (
-            None if not model.phases() else Monitor(model, dataset, options.seed, options.batch, plan, device)
+            Monitor(model, dataset, options.seed, options.batch, plan, device)
+            if model.phases() or isinstance(model, HasLikelihood)
+            else None
         )
         self.averages: dict[str, PowerEMA] = {}
         if options.ema:

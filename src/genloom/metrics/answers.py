@@ -1,4 +1,5 @@
-"""Answers of a model to held-out prompts, beside the answers that stand there: BLEU, chrF and ROUGE.
+"""Answers of a model to held-out prompts, beside the answers that stand there: BLEU, chrF and ROUGE; of short answers
+exact match and abstention; of those in their prompts' words how much of them stands there.
 
 Answers are the likeliest ones, token by token, unless another temperature than 1 is asked for. Beside the model's
 figures the prompts themselves are scored as answers ("copied"): of summaries and of near languages that is not nothing.
@@ -12,10 +13,12 @@ from dataclasses import dataclass, replace
 import torch
 
 from genloom.core import CanSample, DataSpec, Model, Sampling
+from genloom.data.options import DataOptions
 from genloom.errors import BadData, GenloomError
 from genloom.metrics.base import Result, SplitLike, spread
-from genloom.metrics.grounding import grounding
+from genloom.metrics.grounding import flagged, grounding
 from genloom.metrics.likelihood import Decodes
+from genloom.metrics.questions import abstains, are_short, question_results
 from genloom.metrics.texts import of_pairs
 
 MOST = 1_000  # prompts that are answered
@@ -76,8 +79,12 @@ def answered(
     return Answered(tuple(sides[0]), tuple(sides[1]), tuple(sides[2]))
 
 
-def answer_results(found: Answered, notes: list[str], *, seed: int = 0) -> list[Result]:
-    """BLEU, chrF and ROUGE of the answers; what the prompts would score stands in the protocol as "copied"."""
+def answer_results(
+    found: Answered, notes: list[str], *, seed: int = 0, abstain: str = DataOptions.abstain
+) -> list[Result]:
+    """BLEU, chrF and ROUGE of the answers; what the prompts would score stands in the protocol as "copied". Of short
+    answers also exact match and abstention; of answers in their prompts' words also grounding, abstentions left out.
+    """
     references = [[r] for r in found.references]
     try:
         own = of_pairs(found.texts, references, seed=seed)
@@ -86,11 +93,28 @@ def answer_results(found: Answered, notes: list[str], *, seed: int = 0) -> list[
         notes.append(f"answers are not scored: {error}")
         return []
     notes.append(_said(found))
-    said = grounding(found.texts, found.prompts, found.references)
-    if said.protocol["floor"] >= SAME:  # answers that repeat nothing of their prompts are of another kind, or language
-        own.append(said)
-        copied[said.key] = 1.0
-    return [replace(r, protocol={**r.protocol, "copied": round(copied[r.key], 4)}) for r in own]
+    own = [replace(r, protocol={**r.protocol, "copied": round(copied[r.key], 4)}) for r in own]
+    if are_short(found.references, abstain):
+        own = question_results(found.texts, found.references, abstain, notes, seed=seed) + own
+    return own + grounding_results(found, notes, abstain)
+
+
+def grounding_results(found: Answered, notes: list[str], abstain: str = DataOptions.abstain) -> list[Result]:
+    """How much of the answers stands in their prompts, with a note that shows those that say most beyond them; nothing
+    where people's answers repeat nothing of their prompts: those are of another kind, or language."""
+    told, known = (
+        [(p, t) for p, t in zip(found.prompts, side, strict=True) if not abstains(t, abstain)]
+        for side in (found.texts, found.references)
+    )
+    if not told or not known:
+        return []
+    floor = grounding([t for _, t in known], [p for p, _ in known]).value
+    if floor < SAME:
+        return []
+    prompts, texts = zip(*told, strict=True)
+    notes += flagged(texts, prompts)
+    result = grounding(texts, prompts)
+    return [replace(result, protocol={**result.protocol, "floor": round(floor, 4), "copied": 1.0})]
 
 
 def _said(found: Answered) -> str:

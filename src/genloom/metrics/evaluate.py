@@ -175,7 +175,8 @@ def evaluate(
         seconds["columns" if item.modality == "table" else "distances"] = time.perf_counter() - started
     if replies is not None:
         started = time.perf_counter()
-        results = [_signed(r, dataset, seed, item) for r in answer_results(replies, notes, seed=seed)] + results
+        scored = answer_results(replies, notes, seed=seed, abstain=dataset.options.abstain)
+        results = [_signed(r, dataset, seed, item) for r in scored] + results
         seconds["answers"] = time.perf_counter() - started
     if samples is None and isinstance(model, CanSample) and seen(item):
         started = time.perf_counter()

@@ -64,6 +64,7 @@ def grounding(answers: Sequence[str], sources: Sequence[str], references: Sequen
         raise BadValue(f"expected a source for each answer, got {len(answers)} answers and {len(sources)} sources")
     found = [grounded(a, s) for a, s in zip(answers, sources, strict=True)]
     mean, interval = mean_interval(torch.tensor([g.share for g in found], dtype=torch.float64))
+    interval = interval and (max(0.0, interval[0]), min(1.0, interval[1]))
     protocol: dict[str, object] = {
         "compares": "words, not meanings",
         "interval": "mean +- 1.96 standard errors over answers",
@@ -75,3 +76,17 @@ def grounding(answers: Sequence[str], sources: Sequence[str], references: Sequen
         protocol["floor"] = round(sum(own) / len(own), 4)
     return Result("grounding", "grounding (words said in the prompt)", mean, interval, len(found), protocol, CITATION,
                   "higher")  # fmt: skip
+
+
+def flagged(answers: Sequence[str], sources: Sequence[str], most: int = 3) -> list[str]:
+    """Lines about the answers that say most beyond their sources, and in which words; none where none does. The same
+    answer is shown once."""
+    found = sorted((g.share, i, g.unsaid) for i, g in enumerate(map(grounded, answers, sources)) if g.unsaid)
+    once: dict[str, tuple[int, tuple[str, ...]]] = {}
+    for _, i, unsaid in found:
+        once.setdefault(answers[i], (i, unsaid))
+    return [
+        f"answer {i + 1} says what its source does not, {', '.join(unsaid[:8])}{' ...' if unsaid[8:] else ''}: "
+        f"{' '.join(text.split())[:120]!r}"
+        for text, (i, unsaid) in list(once.items())[:most]
+    ]

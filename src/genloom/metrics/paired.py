@@ -86,14 +86,15 @@ def welch(a: Sequence[float], b: Sequence[float]) -> tuple[float, float] | None:
 def newcombe(a: int, n: int, b: int, m: int) -> tuple[float, float]:
     """The 95% interval of b/m - a/n for independent shares, from their score intervals (Newcombe 1998, method 10)."""
     p, q = a / n, b / m
-    (low_a, high_a), (low_b, high_b) = _wilson(p, n), _wilson(q, m)
+    (low_a, high_a), (low_b, high_b) = wilson(p, n), wilson(q, m)
     return (
         q - p - math.hypot(q - low_b, high_a - p),
         q - p + math.hypot(high_b - q, p - low_a),
     )
 
 
-def _wilson(p: float, n: int, z: float = 1.96) -> tuple[float, float]:
+def wilson(p: float, n: int, z: float = 1.96) -> tuple[float, float]:
+    """The 95% score interval of a share p of n (Wilson 1927)."""
     middle, half = p + z * z / (2 * n), z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
     return (middle - half) / (1 + z * z / n), (middle + half) / (1 + z * z / n)
 

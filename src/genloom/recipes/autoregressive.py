@@ -111,7 +111,10 @@ def code_gpt(size: str = "nano") -> Recipe:
     "ngram",
     "counts of the last few tokens, smoothed: seconds on a CPU, and what every other model of text must beat",
     smoke={"data.context": 64, "data.limit": 512},
-    ranges={"config.order": Whole(2, 8)},
+    ranges={
+        "config.order": Whole(2, 8),
+        "config.smoothing": Choice("kneser-ney", "modified-kneser-ney", "stupid-backoff"),
+    },
 )
 def ngram() -> Recipe:
     """Modified Kneser-Ney of order 7, which suits characters; 3 to 5 suits words and subwords."""

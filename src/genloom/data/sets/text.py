@@ -15,6 +15,7 @@ from genloom.data.options import DataOptions
 from genloom.data.sets import citations
 from genloom.data.sets.common import folder_of, github, one
 from genloom.data.sets.functions import load_functions
+from genloom.data.sets.passages import PASSAGES, load_passages
 from genloom.data.sets.stdlib import CHARACTERS, load_stdlib
 from genloom.data.splits import shuffled
 from genloom.data.texts import Texts, by_position, text_dataset
@@ -206,6 +207,16 @@ ENTRIES = {
             "4,399 combinations, each said in 3 ways, about 80 + 10 + 10 %, whole combinations held out",
             (),
             load_functions,
+        ),
+        _text(
+            "passages",
+            "Short passages with questions, some of which they do not answer",
+            "made by rule, with genloom",
+            "CC0-1.0",
+            citations.FUNCTIONS,
+            f"{PASSAGES:,} passages with 5 questions each, 2 of which have no answer; about 80 + 10 + 10 %, by passage",
+            (),
+            load_passages,
         ),
         _text(
             "tinyshakespeare",
