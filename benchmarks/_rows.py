@@ -106,6 +106,8 @@ def diffusion() -> list[Row]:
     """Diffusion and flows."""
     flow = result("flow_fashion")
     ours, theirs = flow["peers"]["genloom"], flow["peers"]["diffusers"]
+    told = result("text_to_image")
+    seen, new, pairs = (told["r_precision"][f"retrieval{k}"] for k in ("_seen", "", "_pairs"))
     return [
         (
             f"`flow`, Fashion-MNIST, {flow['seconds']:.0f} s: {flow['metric']} at n = {flow['n']:,} (floor "
@@ -113,6 +115,18 @@ def diffusion() -> list[Row]:
             f"**{ours['fd']:.2f}**; diffusers' tutorial U-Net in the same time {theirs['fd']:.1f}: "
             f"{flow['fd_ratio']:.0f} times as far",
             "flow_fashion.py",
+        ),
+        (
+            f"`text-to-image`, emoji, {told['trained']['seconds'] / 60:.0f} minutes of a shared core: samples whose "
+            "own caption comes first among 100, of training and of held-out captions (real pictures)",
+            f"{seen['value']:.0%} ({seen['real_pictures']:.0%}), **{new['value']:.0%}** ({new['real_pictures']:.0%})",
+            "text_to_image.py",
+        ),
+        (
+            "the same, pairs of a colour and a shape that never met, by the nearest real picture among 18",
+            f"{pairs['value']:.0%}, no better than chance ({pairs['chance']:.0%}); real pictures "
+            f"{pairs['real_pictures']:.0%}",
+            "text_to_image.py",
         ),
     ]
 

@@ -13,10 +13,12 @@ import argparse
 import tempfile
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import torch
+from PIL import Image
 
-from _result import RESULTS, publish
+from _result import RESULTS, publish, save_small
 from genloom import data
 from genloom.engine.journal import Reporter
 from genloom.engine.load import load
@@ -67,7 +69,9 @@ def main() -> None:
         )
         seconds = time.perf_counter() - started
         RESULTS.mkdir(exist_ok=True)
-        sample(loaded, n=8, prompt=list(PROMPTS), out=RESULTS / "text_to_image.png")
+        sheet = Path(folder) / "sheet.png"
+        sample(loaded, n=8, prompt=list(PROMPTS), out=sheet)
+        save_small(Image.open(sheet), RESULTS / "text_to_image.png")
     figures = {
         r.key: {
             "name": r.name,
