@@ -51,7 +51,9 @@ def main() -> None:
     for name, changes in KINDS.items():
         started = time.perf_counter()
         config = replace(base, **changes)
-        model = play(GAN, config, dataset, steps=options.steps, batch=options.batch, plan=Plan(channels_last=True))
+        model = play(
+            GAN, config, dataset, steps=options.steps, batch=options.batch, plan=Plan("bf16", channels_last=True)
+        )
         seconds = time.perf_counter() - started
         samples = draw(model, "image", options.n, torch.Generator().manual_seed(0))
         features = judge.features(samples)
