@@ -20,8 +20,8 @@ FEW = 40  # samples at most, and pictures at most that the feature extractor lea
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What pages take for granted: ./my-photos with two classes of any size, book.txt, notes.txt, questions.jsonl;
-    and a cache."""
+    """What pages take for granted: ./my-photos with two classes of any size, book.txt, notes.txt, questions.jsonl,
+    choices.jsonl, prompts.txt, principles.toml; and a cache."""
     from PIL import Image
 
     house = tmp_path_factory.mktemp("reader")
@@ -40,6 +40,9 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (house / "here" / "questions.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in sums))
     choices = [{"prompt": s["prompt"], "chosen": s["answer"], "rejected": "who knows"} for s in sums]
     (house / "here" / "choices.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in choices))
+    (house / "here" / "prompts.txt").write_text("the cat\nthe dog\nthe log\n")
+    law = '[[principle]]\nname = "no dogs"\nlacks = ["dog"]\n[[principle]]\nname = "short"\nwords = [1, 40]\n'
+    (house / "here" / "principles.toml").write_text(law)
     return house
 
 

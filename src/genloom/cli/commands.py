@@ -78,6 +78,16 @@ def complete(parsed: Parsed) -> Any:
     return complete(run, file, **_given(parsed, *keys))
 
 
+def revise(parsed: Parsed) -> Any:
+    from genloom.verbs.revise import revise
+
+    for flag in ("prompts", "principles"):
+        if flag not in parsed.values:
+            raise BadValue(f"--{flag} is missing: give the file (see `genloom revise --help`)")
+    keys = ("prompts", "principles", "n", "tries", "length", "temperature", "top_p", "top_k", "seed", "raw", "out")
+    return revise(parsed.words[0], **_given(parsed, *keys, "runs"))
+
+
 def evaluate(parsed: Parsed) -> Any:
     from genloom.verbs.evaluate import evaluate
 
@@ -248,6 +258,7 @@ COMMANDS: dict[str, Callable[[Parsed], Any]] = {
     "train": train,
     "sample": sample,
     "complete": complete,
+    "revise": revise,
     "evaluate": evaluate,
     "interpolate": interpolate,
     "arithmetic": arithmetic,

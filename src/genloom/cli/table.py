@@ -172,6 +172,33 @@ VERBS = (
         ("genloom complete 0001-code-gpt setup.py:12", "genloom complete 0001-code-gpt tool.py --what function -n 5"),
     ),
     Verb(
+        "revise",
+        "draft, criticise and revise texts by principles; preferences and answers to learn from appear",
+        (RUN,),
+        (
+            Flag("--prompts", "text", "a file with a prompt a line, or a .jsonl with prompts", metavar="FILE"),
+            Flag("--principles", "text", "a .toml or .json file of principles", metavar="FILE"),
+            Flag("--n", "int", "drafts of each prompt", "1", short="-n"),
+            Flag("--tries", "int", "revisions of a draft at most", "4"),
+            Flag("--length", "int", "tokens of a draft or revision", "60"),
+            Flag("--temperature", "float", "spread of token draws", "1"),
+            Flag("--top-k", "int", "draw among the k likeliest tokens only; 0 is off", "0"),
+            Flag("--top-p", "float", "draw among the likeliest tokens of total probability p; 1 is off", "1"),
+            SEED,
+            RAW,
+            Flag("--out", "text", "the folder to make", "revised", metavar="DIR"),
+            RUNS,
+        ),
+        (
+            "genloom revise 0001-gpt --prompts prompts.txt --principles principles.toml",
+            "genloom revise 0003-sft --prompts questions.jsonl --principles principles.toml -n 2 --out polite",
+        ),
+        "A principle is a check: words that must or must not stand there, a regular expression, a length, a reward "
+        "run, or a question to the model itself. A draft that breaks one is revised: written on from its last good "
+        "sentence, drawn anew, or asked for in words. DIR/preferences.jsonl holds revisions chosen over drafts, for "
+        "dpo and reward; DIR/answers.jsonl what breaks nothing, for sft. DIR appears at the end, whole.",
+    ),
+    Verb(
         "evaluate",
         "measure how good samples are, a run's or any tool's, beside what real data reach",
         (
