@@ -79,7 +79,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
         plain = {"train.precision": "fp32", "train.channels_last": "off", "train.compile": "off"}  # nothing to probe
         smoke = {**registry.entry(recipe).smoke, **plain}
         smoke.pop("train.budget", None)
-        named = {k.rpartition(".")[2] for k in [*given, *keys]}
+        named = {k.rpartition(".")[2] for k in [*given, *keys]} | ({"source"} if data is not None else set())
         smoke = {k: v for k, v in smoke.items() if k.rpartition(".")[2] not in named}
         return training(recipe, data, STEPS, *more, **keys, overrides={**smoke, **given})
 

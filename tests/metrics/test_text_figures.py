@@ -143,6 +143,14 @@ def test_bad_pairs() -> None:
         of_pairs([], [])
 
 
+def test_answers_that_share_nothing_with_their_references_score_nothing() -> None:
+    from genloom.metrics.texts import of_pairs
+
+    found = {r.key: r for r in of_pairs(["xyz"] * 12, [["the cat sat on the mat"]] * 12)}
+    assert found["bleu"].value == 0
+    assert found["bleu"].interval == (0, 0)  # sacrebleu leaves it out where every resample scores nothing
+
+
 def test_references_are_read_from_lines(tmp_path: Path) -> None:
     from genloom.data.samples import references_in
 

@@ -68,7 +68,8 @@ def _scored(
         told = json.loads(resampled.corpus_score(list(texts), streams, n_bootstrap=RESAMPLES).format(
             is_json=True, signature=str(resampled.get_signature())))  # fmt: skip
         signature = told["signature"]
-        low, high = (told["confidence_mean"] + side * told["confidence_var"] for side in (-1, 1))
+        mean, half = told.get("confidence_mean", value), told.get("confidence_var", 0.0)  # left out where all are 0
+        low, high = mean - half, mean + half
         interval = (max(0.0, low), min(100.0, high))
     protocol: dict[str, Any] = {
         "sacrebleu": signature,

@@ -14,7 +14,7 @@ from genloom.models.autoregressive.reward import RewardConfig
 from genloom.models.autoregressive.seq2seq import Seq2SeqConfig
 from genloom.models.autoregressive.tuned import TunedConfig
 from genloom.recipes.ranges import Choice, Linear, Log
-from genloom.recipes.registry import Recipe, recipe
+from genloom.recipes.registry import Partner, Recipe, recipe
 
 
 @recipe(
@@ -53,19 +53,22 @@ def seq2seq(size: str = "nano") -> Recipe:
     return Recipe("seq2seq", config, data, train)
 
 
-_SMOKE = {"train.budget": "6steps", "train.batch": 4, "train.precision": "fp32", "data.limit": 64}
+_SMOKE = {"train.budget": "6steps", "train.batch": 4, "train.precision": "fp32", "data.limit": 64, "data.context": 32}
+_ANSWERS = {**_SMOKE, "data.source": "passages"}
+_GPT = Partner("gpt")  # whose windows of 64 tokens hold a prompt and an answer of 32 each
 _PREFERENCES = DataOptions(source="preferences", read="preferences", context=128)
 
 
 @recipe(
     "lora",
     "a finished gpt (--given base=RUN) tuned by low-rank changes, on texts or on prompts with answers",
-    smoke=_SMOKE,
+    smoke=_ANSWERS,
     ranges={
         "config.optimizer.lr": Log(1e-4, 1e-2),
         "config.tuning.rank": Choice(4, 8, 16),
         "train.batch": Choice(8, 16),
     },
+    partners={"base": _GPT},
 )
 def lora() -> Recipe:
     """Rank 8 on queries and values, as in the paper; `genloom merge` puts the changes into the weights."""
@@ -76,8 +79,9 @@ def lora() -> Recipe:
 @recipe(
     "sft",
     "a finished gpt (--given base=RUN) taught to answer: all weights, on prompts with answers",
-    smoke=_SMOKE,
+    smoke=_ANSWERS,
     ranges={"config.optimizer.lr": Log(3e-5, 3e-3), "train.batch": Choice(8, 16, 32)},
+    partners={"base": _GPT},
 )
 def sft() -> Recipe:
     """Instruction tuning: an end stands between prompt and answer, answers alone are learnt."""
@@ -91,6 +95,7 @@ def sft() -> Recipe:
     "how good an answer is, learnt from preferences on a finished gpt (--given base=RUN)",
     smoke=_SMOKE,
     ranges={"config.optimizer.lr": Log(1e-4, 1e-2), "train.batch": Choice(8, 16, 32)},
+    partners={"base": _GPT},
 )
 def reward() -> Recipe:
     """The first half of learning from human feedback; `grpo` is the second."""
@@ -102,6 +107,7 @@ def reward() -> Recipe:
     "a finished gpt (--given reference=RUN) tuned on preferences directly",
     smoke=_SMOKE,
     ranges={"config.optimizer.lr": Log(1e-4, 1e-2), "train.batch": Choice(8, 16)},
+    partners={"reference": _GPT},
 )
 def dpo() -> Recipe:
     """beta 0.1, LoRA of rank 8."""
@@ -113,6 +119,7 @@ def dpo() -> Recipe:
     "a finished gpt (--given reference=RUN, reward=RUN) tuned on rewards of what it writes",
     smoke=_SMOKE,
     ranges={"config.optimizer.lr": Log(1e-4, 1e-2), "config.kl": Log(1e-3, 0.3), "train.batch": Choice(4, 8, 16)},
+    partners={"reference": _GPT, "reward": Partner("reward")},
 )
 def grpo() -> Recipe:
     """Groups of four answers, two updates from each set, held by the divergence from the reference."""

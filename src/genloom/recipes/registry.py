@@ -48,9 +48,18 @@ class Recipe:
 
 
 @dataclass(frozen=True)
+class Partner:
+    """What makes a finished run that another recipe stands on. recipe: its name; smoke: what a trial changes of that
+    recipe's own smoke variant, so that the two fit together."""
+
+    recipe: str
+    smoke: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Entry:
     """A recipe in the registry: build(size=...) makes it; smoke holds dotted overrides for a trial of a few seconds,
-    ranges what `genloom tune` tries, by dotted path."""
+    ranges what `genloom tune` tries, by dotted path; partners: what makes the runs it stands on, by their roles."""
 
     name: str
     summary: str
@@ -58,6 +67,7 @@ class Entry:
     sizes: tuple[str, ...] = ()
     smoke: Mapping[str, Any] = field(default_factory=dict)
     ranges: Mapping[str, Range] = field(default_factory=dict)
+    partners: Mapping[str, Partner] = field(default_factory=dict)
 
 
 _entries: dict[str, Entry] = {}
@@ -72,18 +82,20 @@ def recipe(
     sizes: tuple[str, ...] = (),
     smoke: Mapping[str, Any] | None = None,
     ranges: Mapping[str, Range] | None = None,
+    partners: Mapping[str, Partner] | None = None,
 ) -> Callable[[Callable[..., Recipe]], Callable[..., Recipe]]:
     """Registers the decorated function under `name`. `sizes`: values its keyword `size` takes, the default first.
 
     ranges: what `genloom tune` tries. They leave out what changes the meaning of the model's monitor, such as the
-    weight of a term of the loss that it is: the least weight would always win.
+    weight of a term of the loss that it is: the least weight would always win. partners: recipes that make the runs
+    which this one stands on, by role; a trial trains them a moment before.
     """
 
     def register(build: Callable[..., Recipe]) -> Callable[..., Recipe]:
         there = _entries.get(name)
         if there and (there.build.__module__, there.build.__qualname__) != (build.__module__, build.__qualname__):
             raise BadValue(f"recipe {name!r} is already registered by {there.build.__module__}: choose another name")
-        _entries[name] = Entry(name, summary, build, sizes, dict(smoke or {}), dict(ranges or {}))
+        _entries[name] = Entry(name, summary, build, sizes, dict(smoke or {}), dict(ranges or {}), dict(partners or {}))
         return build
 
     return register

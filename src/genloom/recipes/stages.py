@@ -10,7 +10,9 @@ from genloom.models.autoregressive.vq_gpt import VQGPTConfig
 from genloom.models.diffusion.latent_flow import LatentFlowConfig
 from genloom.models.diffusion.mean_flow import MeanFlowConfig
 from genloom.recipes.ranges import Choice, Linear, Log
-from genloom.recipes.registry import Recipe, recipe
+from genloom.recipes.registry import Partner, Recipe, recipe
+
+_SMALL = {"data.source": "mnist", "data.limit": 200}  # what a trial's partner learns from: the same pictures
 
 
 @recipe(
@@ -32,6 +34,7 @@ from genloom.recipes.registry import Recipe, recipe
         "config.flow.time_mean": Linear(-1.0, 1.0),
         "config.flow.embedding": Choice(64, 128, 256),
     },
+    partners={"autoencoder": Partner("kl-autoencoder", _SMALL)},
 )
 def latent_flow(size: str = "nano") -> Recipe:
     """nano: codes of 8 to 16 places a side, which is 64 pixels at factor 4; small: twice as wide, with attention."""
@@ -52,6 +55,7 @@ def latent_flow(size: str = "nano") -> Recipe:
         "config.width": Choice(128, 192, 256),
         "config.dropout": Linear(0.0, 0.3),
     },
+    partners={"autoencoder": Partner("vq-vae", _SMALL)},
 )
 def vq_gpt() -> Recipe:
     """2M parameters; pictures of 49 to 256 words."""
@@ -67,6 +71,7 @@ def vq_gpt() -> Recipe:
         "train.batch": Choice(32, 64, 128),
         "config.time_mean": Linear(-1.0, 1.5),
     },
+    partners={"teacher": Partner("flow", _SMALL)},
 )
 def mean_flow() -> Recipe:
     """About as long as the teacher learned; the architecture is the teacher's."""

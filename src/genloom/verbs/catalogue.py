@@ -106,8 +106,11 @@ def recipes(recipe: str | None = None, size: str | None = None) -> Table:
         "sizes": list(entry.sizes),
         "model": built.model,
     }
+    more["partners"] = {role: partner.recipe for role, partner in entry.partners.items()}
     more["ranges"] = {path: str(within) for path, within in entry.ranges.items()}
     note = f"{entry.name}: {entry.summary}. Change a field with --FIELD VALUE, as in --{infos[0].path} {shown[0][1]}."
+    note += "".join(f" It stands on a finished run: --given {role}=RUN, such as one of {name}."
+                    for role, name in more["partners"].items())  # fmt: skip
     tried = [f"  {path}  {within}" for path, within in more["ranges"].items()]
     heading = ("", f"What `genloom tune {recipe}` tries:") if tried else ()
     return Table("fields", ("field", "value", "type", "meaning"), shown, ("", note, *heading, *tried), more)
