@@ -106,7 +106,8 @@ def diffusion() -> list[Row]:
     """Diffusion and flows."""
     flow = result("flow_fashion")
     ours, theirs = flow["peers"]["genloom"], flow["peers"]["diffusers"]
-    told = result("text_to_image")
+    told, few = result("text_to_image"), result("few_steps")
+    teacher, student = ({e["evaluations"]: e["fd"] for e in few[who]["fd"]} for who in ("teacher", "student"))
     seen, new, pairs = (told["r_precision"][f"retrieval{k}"] for k in ("_seen", "", "_pairs"))
     return [
         (
@@ -115,6 +116,13 @@ def diffusion() -> list[Row]:
             f"**{ours['fd']:.2f}**; diffusers' tutorial U-Net in the same time {theirs['fd']:.1f}: "
             f"{flow['fd_ratio']:.0f} times as far",
             "flow_fashion.py",
+        ),
+        (
+            f"`mean-flow`, Fashion-MNIST: FD of 1 and 2 evaluations at n = {few['n']:,} (floor {few['floor']:.2f}); the "
+            "flow it was tuned from, by 1, 2 and 12",
+            f"**{figure(student[1])}, {figure(student[2])}**; {figure(teacher[1])}, {figure(teacher[2])}, "
+            f"{figure(teacher[12])}",
+            "few_steps.py",
         ),
         (
             f"`text-to-image`, emoji, {told['trained']['seconds'] / 60:.0f} minutes of a shared core: samples whose "
