@@ -118,8 +118,8 @@ def diffusion() -> list[Row]:
             "flow_fashion.py",
         ),
         (
-            f"`mean-flow`, Fashion-MNIST: FD of 1 and 2 evaluations at n = {few['n']:,} (floor {few['floor']:.2f}); the "
-            "flow it was tuned from, by 1, 2 and 12",
+            f"`mean-flow`, Fashion-MNIST: FD of 1 and 2 evaluations at n = {few['n']:,} (floor {few['floor']:.2f}); "
+            "the flow it was tuned from, by 1, 2 and 12",
             f"**{figure(student[1])}, {figure(student[2])}**; {figure(teacher[1])}, {figure(teacher[2])}, "
             f"{figure(teacher[12])}",
             "few_steps.py",
