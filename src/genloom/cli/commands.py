@@ -41,14 +41,15 @@ def sample(parsed: Parsed) -> Any:
     from genloom.verbs import sample as verb
 
     keys = ("n", "seed", "raw", "prompt", "prompts", "tell", "negative", "label", "runs", *SAMPLING)
-    given = _given(parsed, *keys, "eta", "interval", "partner", "animate", *WRITING)
+    given = _given(parsed, *keys, "examples", "shots", "eta", "interval", "partner", "animate", *WRITING)
     if parsed.fields:
         given["decoding"] = _decoding(parsed)
     run = parsed.words[0]
     if "out" in parsed.values or parsed.on("json") or parsed.on("animate"):
         return verb.sample(run, **given, **_given(parsed, "out"))
     loaded = verb.open_run(run, runs=str(given.get("runs", "runs")), raw=bool(given.get("raw", False)))
-    alone = not {"prompts", "negative", "logprobs"} & set(given) and "\x1e" not in str(given.get("prompt", ""))
+    whole = {"prompts", "negative", "logprobs", "examples", "shots"} & set(given)
+    alone = not whole and "\x1e" not in str(given.get("prompt", ""))
     if alone and verb.streams(loaded) and given.get("n", 1) == 1:
         for note in verb.notes_on(loaded, given.get("prompt")):
             print(f"genloom: {note}", file=sys.stderr)

@@ -113,6 +113,13 @@ VERBS = (
             ),
             Flag("--tell", "text", "a number the model is told, as of molecules: logp=3.5", metavar="NAME=VALUE"),
             Flag("--prompts", "text", "a file of prompts, one a line", metavar="FILE"),
+            Flag(
+                "--examples",
+                "text",
+                "prompts with answers that a model of texts is shown before --prompt, which it then answers",
+                metavar="FILE|NAME",
+            ),
+            Flag("--shots", "int", "how many examples it is shown", "3"),
             Flag("--negative", "text", "what guidance is to lead away from: words, or a class"),
             *SAMPLING,
             Flag(
@@ -147,6 +154,7 @@ VERBS = (
             "genloom sample runs/0001-flow -n 64 --out grid.png",
             "genloom sample 0001-flow -n 10000 --out samples.npy",
             'genloom sample 0002-gpt --prompt "def " --temperature 0.8',
+            'genloom sample 0002-gpt --prompt "what is 2 and 3" --examples questions.jsonl --shots 2',
             'genloom sample 0003-text-to-image --prompt "red heart" --prompt "green heart" --negative face',
             "genloom sample 0001-flow --animate --out noise-to-clothes.gif",
             'genloom sample 0002-gpt --prompt "def " --decode beam --beams 8 --stop "\\n\\n" --logprobs 3',

@@ -128,6 +128,11 @@ def load_answers(path: Path, options: DataOptions) -> Dataset:
     return answer_dataset(path.stem, options, (train, validation, test), replace(card, modality="text"), notes)
 
 
+def answers_in(path: Path) -> list[tuple[str, str]]:
+    """All prompts with answers of a file, in its order; those with an empty side are left out. Raises BadData."""
+    return [(prompt.strip(), answer.strip()) for prompt, answer in _rows(path, 2) if prompt.strip() and answer.strip()]
+
+
 def whole(rows: Sequence[tuple[str, ...]], where: str, options: DataOptions, notes: list[str]) -> list[tuple[str, ...]]:
     """The rows that can be learnt from: no side is empty, no preference has equal sides. The others are counted.
 

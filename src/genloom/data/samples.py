@@ -166,6 +166,25 @@ def _of_line(line: str, path: Path, number: int) -> str:
     return found
 
 
+def sources_in(path: Path, most: int | None = None) -> list[str] | None:
+    """The "source" (or "prompt") beside each "text" of a .jsonl file: what the text is to keep to; None where no line
+    has one. Raises BadData where some lines have none, or another kind of value."""
+    if path.suffix.lower() != ".jsonl" or not path.is_file():
+        return None
+    lines = [(i, line) for i, line in enumerate(_read(path).split("\n"), 1) if line.strip()][:most]
+    found = []
+    for number, line in lines:
+        _of_line(line, path, number)
+        held = json.loads(line)
+        found.append((number, held.get("source", held.get("prompt")) if isinstance(held, dict) else None))
+    if all(source is None for _, source in found):
+        return None
+    for number, source in found:
+        if not isinstance(source, str):
+            raise BadData(f'{path}, line {number}: expected "source", a text, as other lines have: add it')
+    return [source for _, source in found if source is not None]
+
+
 def references_in(path: Path, most: int | None = None) -> list[list[str]] | None:
     """The "reference" (a text, or a list of them) beside each "text" of a .jsonl file; None where no line has one.
 

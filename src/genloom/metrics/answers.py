@@ -102,19 +102,52 @@ def answer_results(
 def grounding_results(found: Answered, notes: list[str], abstain: str = DataOptions.abstain) -> list[Result]:
     """How much of the answers stands in their prompts, with a note that shows those that say most beyond them; nothing
     where people's answers repeat nothing of their prompts: those are of another kind, or language."""
-    told, known = (
-        [(p, t) for p, t in zip(found.prompts, side, strict=True) if not abstains(t, abstain)]
-        for side in (found.texts, found.references)
-    )
-    if not told or not known:
+    told: list[str] = []
+    result = _grounded(found.texts, found.prompts, found.references, told, abstain)
+    if result is None or (result.floor or 0.0) < SAME:
         return []
-    floor = grounding([t for _, t in known], [p for p, _ in known]).value
-    if floor < SAME:
-        return []
-    prompts, texts = zip(*told, strict=True)
-    notes += flagged(texts, prompts)
-    result = grounding(texts, prompts)
-    return [replace(result, protocol={**result.protocol, "floor": round(floor, 4), "copied": 1.0})]
+    notes += told[:3]
+    return [replace(result, protocol={**result.protocol, "copied": 1.0})]
+
+
+def line_results(
+    texts: Sequence[str],
+    references: Sequence[Sequence[str]] | None,
+    sources: Sequence[str] | None,
+    notes: list[str],
+    *,
+    seed: int = 0,
+    abstain: str = DataOptions.abstain,
+) -> list[Result]:
+    """Figures of texts that somebody wrote beside references, sources or both: likeness to the references, of short
+    ones exact match and abstention, and how much stands in the sources, with notes on what does not. Raises BadValue,
+    BadData."""
+    own: list[Result] = []
+    first = [one[0] for one in references or ()]
+    if references is not None:
+        own = of_pairs(texts, references, seed=seed)
+        if max(map(len, references)) == 1 and are_short(first, abstain):
+            own = question_results(texts, first, abstain, notes, seed=seed) + own
+    if sources is not None:
+        result = _grounded(texts, sources, first, notes, abstain)
+        own += [] if result is None else [result]
+    return own
+
+
+def _grounded(
+    texts: Sequence[str], prompts: Sequence[str], references: Sequence[str], notes: list[str], abstain: str
+) -> Result | None:
+    """The grounding of those texts that are no abstentions, beside that of people's; None where all are."""
+    told = [(p, t) for p, t in zip(prompts, texts, strict=True) if not abstains(t, abstain)]
+    if not told:
+        return None
+    result = grounding([t for _, t in told], [p for p, _ in told])
+    known = [(p, r) for p, r in zip(prompts, references, strict=False) if not abstains(r, abstain)]
+    if known:
+        floor = grounding([r for _, r in known], [p for p, _ in known]).value
+        result = replace(result, protocol={**result.protocol, "floor": round(floor, 4)})
+    notes += flagged(["" if abstains(t, abstain) else t for t in texts], prompts)
+    return result
 
 
 def _said(found: Answered) -> str:

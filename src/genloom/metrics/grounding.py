@@ -78,7 +78,7 @@ def grounding(answers: Sequence[str], sources: Sequence[str], references: Sequen
                   "higher")  # fmt: skip
 
 
-def flagged(answers: Sequence[str], sources: Sequence[str], most: int = 3) -> list[str]:
+def flagged(answers: Sequence[str], sources: Sequence[str], most: int = 10) -> list[str]:
     """Lines about the answers that say most beyond their sources, and in which words; none where none does. The same
     answer is shown once."""
     found = sorted((g.share, i, g.unsaid) for i, g in enumerate(map(grounded, answers, sources)) if g.unsaid)

@@ -308,27 +308,33 @@ def _command(words: list[str], flags: Mapping[str, Any]) -> str:
 
 
 def _of_pairs(path: Path, n: int | None, seed: int, against: Any, page: bool) -> Evaluated:
-    """Texts beside their references, which needs no data set. Raises BadValue where there are none."""
+    """Texts beside their references or sources, which needs no data set. Raises BadValue where there are none."""
     import hashlib
 
-    from genloom.data.samples import load_texts, references_in
+    from genloom.data.samples import load_texts, references_in, sources_in
+    from genloom.metrics.answers import line_results
     from genloom.metrics.evaluate import Evaluation
-    from genloom.metrics.texts import of_pairs
 
-    references = references_in(path, n)
-    if references is None:
-        raise BadValue(f'{path}: to be measured, samples need --data D, or lines with "text" and "reference"')
+    references, sources = references_in(path, n), sources_in(path, n)
+    if references is None and sources is None:
+        raise BadValue(
+            f'{path}: to be measured, samples need --data D, or lines with "text" and "reference" or "source"'
+        )
     if against is not None:
         raise BadValue("--against: texts with references are not compared yet; evaluate each file by itself")
-    texts = load_texts(path)[:n]
-    digest = hashlib.sha256(repr(references).encode()).hexdigest()
+    texts, notes = load_texts(path)[:n], list[str]()
+    beside = references if sources is None else (references, sources)
+    digest = hashlib.sha256(repr(beside).encode()).hexdigest()
     results = tuple(
-        replace(r, protocol={**r.protocol, "data": digest[:12]}) for r in of_pairs(texts, references, seed=seed)
+        replace(r, protocol={**r.protocol, "data": digest[:12]})
+        for r in line_results(texts, references, sources, notes, seed=seed)
     )
-    found = Evaluation("its references", digest, len(texts), results)
+    found = Evaluation(
+        "its sources" if references is None else "its references", digest, len(texts), results, notes=tuple(notes)
+    )
     result = Evaluated(str(path), {"asked": n, "seed": seed}, found, "samples")
     if not page:
         return result
-    shown = write_page(page_of(path), f"{path.name} beside its references", finite(result.to_json()),
+    shown = write_page(page_of(path), f"{path.name} beside {found.data}", finite(result.to_json()),
                        _command([str(path)], {"n": n, "seed": seed}), None, texts, references)  # fmt: skip
     return replace(result, page=shown)

@@ -38,6 +38,17 @@ def question(loaded: Loaded, prompt: str) -> Tensor:
     return rows_of([ids], length, field.end)[0]
 
 
+def kept(texts: list[str], place: Path | None) -> None:
+    """Writes texts to a file, to a folder with one each, or nowhere."""
+    from genloom.modalities import text
+
+    if place is not None and not place.suffix:
+        for i, one in enumerate(texts):
+            text.save([one], place / f"{i:04d}.txt")
+    elif place is not None:
+        text.save(texts, place)
+
+
 def replies(
     loaded: Loaded,
     prompt: str | Sequence[str] | None,
@@ -67,9 +78,5 @@ def replies(
         generator = torch.Generator(loaded.device).manual_seed(seed)
         ids = preview.sample(loaded.model, n, generator, told, options)[key]
     texts = text.to_texts(ids, loaded.tokenizer)
-    if place is not None and not place.suffix:
-        for i, one in enumerate(texts):
-            text.save([one], place / f"{i:04d}.txt")
-    elif place is not None:
-        text.save(texts, place)
+    kept(texts, place)
     return Texts(tuple(texts), place, {"run": str(where), "n": n, "seed": seed, "prompt": prompt})

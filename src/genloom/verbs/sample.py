@@ -197,6 +197,8 @@ def sample(
     *,
     negative: str | None = None,
     prompts: str | Path | None = None,
+    examples: str | Path | None = None,
+    shots: int | None = None,
     tell: str | None = None,
     steps: int | None = None,
     solver: str | None = None,
@@ -230,6 +232,8 @@ def sample(
     n items from the same noise; prompts: a file of them, one a line; negative: what guidance is to lead away from,
     words or a class; interval: times at which it guides, "0.2:0.8"; partner: a worse run to lead away from instead.
     tell: a number that the model is told of the items, "logp=3.5".
+    examples: prompts with answers (a file, or a set's name), of which a model of texts is shown `shots` (3) before it
+    answers `prompt`; of n answers each is then given without prompt and examples.
     animate: how the items come out of noise, as a .gif or .mp4; for models that refine noise.
     decode, stop, logprobs, draft, weights, pattern, schema, decoding: of texts, see `genloom.verbs.writing.Wishes` and
     `genloom.core.Decoding`, of which `decoding` holds fields by name. A text is the same whatever n.
@@ -238,6 +242,7 @@ def sample(
     from genloom.engine import preview
     from genloom.verbs import animate as film
     from genloom.verbs import replies, writing
+    from genloom.verbs import shots as few
 
     n = None if n is None else check_count(n)
     options = sampling(
@@ -261,6 +266,12 @@ def sample(
         raise BadValue(
             f"--{next(iter(made.given()))}: the model of {loaded.run.path} makes {modality(kind).plural}, no texts"
         )
+    if examples is None and shots is not None:
+        raise BadValue("--shots says how many --examples are shown: give a file of them, or a set's name")
+    if examples is not None:
+        if made.given() or label is not None or animate:
+            raise BadValue("--examples: choose --temperature, --top-k, --top-p or --length beside it alone")
+        return few.few_shot(loaded, prompt, examples, few.SHOTS if shots is None else shots, n or 1, seed, options, out)
     if replies.asked_field(loaded) is not None:
         if made.given() or label is not None or animate:
             raise BadValue(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from genloom.errors import BadValue
 from genloom.verbs.prompts import SEPARATOR
+from genloom.verbs.replies import kept
 from genloom.verbs.results import Texts, aligned
 
 if TYPE_CHECKING:
@@ -227,11 +228,7 @@ def written(desk: Desk, n: int, seed: int, place: Path | None, data: Mapping[str
         data["logprobs"] = told
         if n == 1:
             notes += (_table(told[0]),)
-    if place is not None and not place.suffix:
-        for i, one in enumerate(texts):
-            text.save([one], place / f"{i:04d}.txt")
-    elif place is not None:
-        text.save(texts, place)
+    kept(texts, place)
     return Texts(tuple(texts), place, data, notes)
 
 
