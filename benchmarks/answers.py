@@ -4,10 +4,12 @@
 
 The base is the 15M story model. Questions: the set `passages`, held-out passages, where two of five questions have no
 answer. Before: few-shot prompting with 0, 1 and 3 examples (the first training rows). After: `sft` (all weights) for
-`--steps` updates of 16 questions. Summaries: the set `summaries`, prompts cut to 127 tokens, both for the base, which is
-shown no examples, and for the tuned model. Answers are the likeliest tokens. Beside them: always abstaining, copying the prompt, and
-answers to other prompts. Prints one JSON document and writes it to results/answers.json; a part that is not asked for
-is kept from the last time. `--steps 4 --items 16` tries the script.
+`--steps` updates of 16 questions. Summaries: the set `summaries`, prompts cut to 127 tokens, both for the base, which
+is shown no examples, and for the tuned model. Answers are the likeliest tokens. Beside them: always abstaining, copying
+the prompt, and answers to other prompts.
+
+Prints one JSON document and writes it to results/answers.json; a part that is not asked for is kept from the last time.
+`--steps 4 --items 16` tries the script.
 """
 
 from __future__ import annotations
