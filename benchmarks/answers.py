@@ -49,7 +49,8 @@ def before(base: Loaded, found: Answered, name: str, count: int) -> Answered:
     """The untuned model's answers to the same prompts, behind `count` examples."""
     given = shots.examples(name, count)
     options = Sampling(temperature=0.0, length=LONGEST[name])
-    texts = shots.answered(base, found.prompts, given, options, [0] * len(found.prompts))
+    prompts = [p.strip() for p in found.prompts]  # subword tokenizers put a space before the first word
+    texts = shots.answered(base, prompts, given, options, [0] * len(prompts))
     return Answered(found.prompts, tuple(texts), found.references)
 
 
