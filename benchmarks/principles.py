@@ -4,9 +4,12 @@
 
 The 15M story model, three principles: a cheerful word stands in the story, no sad word does, and it has at least 20
 words. Drafts of 40 tokens after beginnings of stories are revised in up to four tries; `dpo` learns the preferences.
-Told is how many drafts break each principle after held-out beginnings, before and after, from the same seeds. What a
-model that learns the letter of rules loses is told by `align_stories.py`. Prints one JSON document and writes it to
-results/principles.json. `--prompts 24 --held-out 8 --steps 2` tries the script.
+Told is how many drafts break each principle after held-out beginnings, before and after, from the same seeds; the share
+that breaks none with Wilson's interval, the gain with Newcombe's. What a model that learns the letter of rules loses is
+told by `align_stories.py`.
+
+Prints one JSON document and writes it to results/principles.json. `--prompts 24 --held-out 8 --steps 2` tries the
+script.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from typing import Any
 import genloom
 from _result import publish
 from align_stories import HAPPY, LENGTH, SAD, prompts
+from genloom.metrics.paired import newcombe, wilson
 from genloom.verbs.exchange import import_model, merge
 from genloom.verbs.revise import revise
 
@@ -42,9 +46,12 @@ def told(run: str, asked: list[str], law: Path, out: Path, seed: int, tries: int
     """What became of the drafts, and a few of them."""
     found = revise(run, asked, law, tries=tries, length=LENGTH, seed=seed, out=out)
     rows = [json.loads(line) for line in (out / "critiques.jsonl").read_text().splitlines()]
+    good, many = found.more["good_drafts"], found.more["drafts"]
     kinds = ("drafts", "good_drafts", "revised", "improved", "given_up", "preferences")
     return {
         **{k: found.more[k] for k in kinds},
+        "good_share": good / many,
+        "good_share_interval": wilson(good / many, many),
         "broken_by_drafts": {row[0]: row[2] for row in found.rows},
         "broken_at_last": {row[0]: row[3] for row in found.rows},
         "examples": [{k: row[k] for k in ("prompt", "draft", "revision")} for row in rows[:4]],
@@ -75,6 +82,9 @@ def main() -> None:
         )  # fmt: skip
         merged = str(merge(trained.run, runs=runs).data["run"])
         figures["after"] = told(merged, rest, law, folder / "after", 2, 1)
+        good = [figures[k]["good_drafts"] for k in ("before", "after")]
+        figures["gain"] = (good[1] - good[0]) / len(rest)
+        figures["gain_interval"] = newcombe(good[0], len(rest), good[1], len(rest))
         figures["cost"] = trained.run.status.get("cost")
         publish("principles", figures, f"python benchmarks/principles.py --prompts {asked.prompts} "
                 f"--held-out {asked.held_out} --steps {asked.steps} --tries {asked.tries}")  # fmt: skip
