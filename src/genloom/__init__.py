@@ -21,6 +21,7 @@ _VERBS = {
     "train": "train",
     "sample": "sample",
     "complete": "complete",
+    "revise": "revise",
     "stream": "sample",
     "evaluate": "evaluate",
     "interpolate": "latent",
