@@ -19,6 +19,7 @@ FIXED = CopyOptions(judge_width=8, adversarial_start=0.0, adversarial_weight="fi
 SMALL: dict[str, dict[str, Any]] = {
     "vae": {"latent": 4, "width": 8, "components": 2},
     "vae-mlp": {"latent": 4, "hidden": 64},
+    "sequence-vae": {"latent": 4, "embedding": 8, "encoder": 16, "width": 32, "components": 2},
     "autoencoder": {"latent": 4, "width": 8},
     "gan": {"latent": 8, "width": 8, "features": 16, "embedding": 4},
     "dcgan": {"latent": 8, "width": 8},
@@ -83,6 +84,7 @@ CONFIGURED = [
     ("gan", {**SMALL["gan"], "supervision": "input"}),
     ("gan", {**SMALL["gan"], "supervision": "auxiliary", "loss": "relativistic", "n_generator": 2}),
     ("infogan", {**SMALL["infogan"], "categories": (2, 3), "continuous": 0, "r1": 0.0}),
+    ("sequence-vae", {**SMALL["sequence-vae"], "cell": "gru", "depth": 2, "free_bits": 0.1, "withheld": 0.0}),
     ("vae", {**SMALL["vae"], "latent": 2}),
     ("pix2pix", {**SMALL["pix2pix"], "adversarial": 0.0, "noisy": 0}),
     ("vae", {**SMALL["vae"], "samples": 3, "nll_samples": 4, "beta": 2.0}),

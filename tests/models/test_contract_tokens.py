@@ -27,10 +27,18 @@ def test_gpt_keeps_the_contract(dataset: Dataset) -> None:
     check_model(GPT, config=GPTConfig(**SMALL), dataset=dataset)
 
 
-@pytest.mark.parametrize(("name", "config"), [("recurrent", {"width": 16, "embedding": 8}), ("ngram", {"order": 3})])
+OTHERS: dict[str, dict[str, Any]] = {
+    "recurrent": {"width": 16, "embedding": 8},
+    "ngram": {"order": 3},
+    "sequence-vae": {"latent": 4, "embedding": 8, "encoder": 16, "width": 32, "components": 2},
+}
+
+
+@pytest.mark.parametrize(("name", "config"), OTHERS.items())
 def test_other_models_of_tokens_keep_it(name: str, config: dict[str, Any]) -> None:
     cls = model_class(name)
-    check_model(cls, config=cls.Config(**config), dataset=fake_music())
+    for dataset in (fake_music(), fake_molecules()):
+        check_model(cls, config=cls.Config(**config), dataset=dataset)
 
 
 def trained(dataset: Dataset, steps: int = 60) -> GPT:

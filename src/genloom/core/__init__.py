@@ -40,7 +40,7 @@ from genloom.core.spec import (
     the_prompt,
     translations,
 )
-from genloom.core.tokens import counted, opening
+from genloom.core.tokens import counted, opening, shortened
 
 __all__ = [
     "CONTINUOUS",
@@ -81,6 +81,7 @@ __all__ = [
     "derive_seed",
     "opening",
     "pictures",
+    "shortened",
     "spec_from_json",
     "spec_to_json",
     "the_class",

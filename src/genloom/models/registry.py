@@ -11,6 +11,7 @@ from genloom.errors import unknown
 BUILT_IN = {
     "vae": "genloom.models.autoencoding.vae:VAE",
     "vae-mlp": "genloom.models.autoencoding.vae_mlp:MLPVAE",
+    "sequence-vae": "genloom.models.autoencoding.sequence_vae:SequenceVAE",
     "gan": "genloom.models.adversarial.gan:GAN",
     "autoencoder": "genloom.models.autoencoding.autoencoder:Autoencoder",
     "dcgan": "genloom.models.adversarial.dcgan:DCGAN",

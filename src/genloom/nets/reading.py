@@ -1,8 +1,8 @@
-"""A transformer that reads on: windows of its context over texts of any length, with a cache of keys and values.
+"""Networks that read on: recurrent ones, which carry a state, and transformers.
 
-All that fits is read; when the window of start symbol and L - 1 tokens is full, it jumps ahead by L // 2 and is read
-anew. So a text of any length depends only on its tokens, not on which of them were a prompt, and each position is seen
-as in training.
+A transformer sees windows of its context over texts of any length, with a cache of keys and values. All that fits is
+read; when the window of start symbol and L - 1 tokens is full, it jumps ahead by L // 2 and is read anew. So a text of
+any length depends only on its tokens, not on which of them were a prompt, and each position is seen as in training.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from genloom.core import Reading
+from genloom.nets.recurrent import State, rows_of
 
 
 class Memory(Protocol):
@@ -33,6 +34,12 @@ class Network(Protocol):
     def cache(self, batch: int) -> Any: ...
 
     def __call__(self, ids_BL: Tensor, cache: Any) -> Tensor: ...
+
+
+class Stateful(Protocol):
+    """A recurrent network: token ids (B, L) -> logits (B, L, V) in fp32, and the state after the last."""
+
+    def __call__(self, ids_BL: Tensor, state: State | None) -> tuple[Tensor, State]: ...
 
 
 def visible(t: int, context: int) -> int:
@@ -103,3 +110,34 @@ class WindowReading(Reading):
             return
         last = self.ids_BN[:, self.length - 1 : self.length] if self.length > self.first else None
         self.cache.forget(count, torch.full_like(self.ids_BN[:, :1], self.start) if last is None else last)
+
+
+class StateReading(Reading):
+    """Texts whose state is all that is kept of them, and what was read last, to be taken back. state: before the first
+    token; None is an empty one."""
+
+    def __init__(self, network: Stateful, state: State | None = None) -> None:
+        self.network = network
+        self.state = state
+        self.past: list[tuple[State | None, Tensor]] = []  # the state before, and what was read from it
+
+    def read(self, ids_BL: Tensor) -> Tensor:
+        self.past.append((self.state, ids_BL))
+        while sum(ids.shape[1] for _, ids in self.past[1:]) >= self.reach:
+            del self.past[0]
+        logits_BLV, self.state = self.network(ids_BL, self.state)
+        return logits_BLV
+
+    def select(self, rows_N: Tensor) -> None:
+        assert self.state is not None
+        self.state = rows_of(self.state, rows_N)
+        self.past = []
+
+    def forget(self, count: int) -> None:
+        while count:
+            before, ids_BL = self.past.pop()
+            keep = max(0, ids_BL.shape[1] - count)
+            count -= ids_BL.shape[1] - keep
+            self.state = before
+            if keep:
+                self.read(ids_BL[:, :keep])

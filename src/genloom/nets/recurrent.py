@@ -86,6 +86,55 @@ class RecurrentTokens(nn.Module):
         return self.head(self.dropout(h_BLD)).float(), after
 
 
+class RecurrentEncoder(nn.Module):
+    """Token ids (B, L), of which those of own_BL count -> a vector of each text (B, outputs): the state after the last
+    token that counts, and the mean of what was shown over all of them."""
+
+    def __init__(self, vocabulary: int, outputs: int, shape: RecurrentShape) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(vocabulary, shape.inputs)
+        self.layers = Recurrent(shape)
+        self.head = nn.Linear(2 * shape.width, outputs)
+
+    def forward(self, ids_BL: Tensor, own_BL: Tensor) -> Tensor:
+        h_BLD, _ = self.layers(self.embedding(ids_BL))
+        count_B = own_BL.sum(1)
+        last_BD = h_BLD[torch.arange(len(ids_BL), device=ids_BL.device), count_B - 1]
+        mean_BD = (h_BLD * own_BL[:, :, None]).sum(1) / count_B[:, None]
+        return self.head(torch.cat((last_BD, mean_BD), 1))
+
+
+class RecurrentDecoder(nn.Module):
+    """Token ids (B, L) -> logits (B, L, outputs) in fp32, and the state after the last, of texts that each have a
+    latent (B, Z): it sets the first state, and stands beside every token. The state's last part carries it, (1, B, Z).
+
+    shape.inputs: of the token's embedding and the latent together.
+    """
+
+    def __init__(self, vocabulary: int, outputs: int, latent: int, shape: RecurrentShape) -> None:
+        super().__init__()
+        self.shape, self.parts = shape, 2 if shape.cell == "lstm" else 1
+        self.embedding = nn.Embedding(vocabulary, shape.inputs - latent)
+        self.first = nn.Linear(latent, self.parts * shape.depth * shape.width)
+        self.layers = Recurrent(shape)
+        self.head = nn.Linear(shape.width, outputs)
+        nn.init.zeros_(self.head.weight)  # all tokens are equally likely at first
+        nn.init.zeros_(self.head.bias)
+
+    def begin(self, z_BZ: Tensor) -> State:
+        """The state before the first token."""
+        each = self.first(z_BZ).tanh().view(len(z_BZ), self.parts * self.shape.depth, -1).transpose(0, 1)
+        return (*(part.contiguous() for part in each.split(self.shape.depth)), z_BZ[None])
+
+    def forward(self, ids_BL: Tensor, state: State | None) -> tuple[Tensor, State]:
+        assert state is not None
+        *own, z_1BZ = state
+        beside_BLZ = z_1BZ[0][:, None].expand(-1, ids_BL.shape[1], -1)
+        x_BLD = torch.cat((self.embedding(ids_BL), beside_BLZ), 2)
+        h_BLD, after = self.layers(x_BLD, tuple(own))
+        return self.head(h_BLD).float(), (*after, z_1BZ)
+
+
 def rows_of(state: State, rows: Tensor | Sequence[int]) -> State:
     """The states of these rows of the batch, in this order."""
     at = torch.as_tensor(rows, device=state[0].device)

@@ -50,6 +50,32 @@ def draw_mixture(weights: Tensor, means: Tensor, factors: Tensor, noise_ND: Tens
     return means[which] + (factors[which] @ noise_ND[:, :, None])[:, :, 0]
 
 
+class FittedMixture(nn.Module):
+    """A mixture of Gaussians fitted to codes once, and drawn from afterwards."""
+
+    weights: Tensor
+    means: Tensor
+    factors: Tensor
+
+    def __init__(self, components: int, latent: int) -> None:
+        super().__init__()
+        self.register_buffer("weights", torch.zeros(components))  # all 0 until it was fitted
+        self.register_buffer("means", torch.zeros(components, latent))
+        self.register_buffer("factors", torch.zeros(components, latent, latent))  # Cholesky factors of the covariances
+
+    @property
+    def fitted(self) -> bool:
+        return bool(self.weights.any())
+
+    def fit(self, codes_ND: Tensor, seed: int) -> None:
+        found = fit_mixture(codes_ND.double().cpu().numpy(), len(self.weights), seed)
+        for buffer, value in zip((self.weights, self.means, self.factors), found, strict=True):
+            buffer.zero_()[: len(value)] = torch.from_numpy(value).to(buffer)
+
+    def draw(self, noise_ND: Tensor, dart_N: Tensor) -> Tensor:
+        return draw_mixture(self.weights, self.means, self.factors, noise_ND, dart_N)
+
+
 class VampPrior(nn.Module):
     """p(z) = 1/K sum_k q(z | u_k), with K learnt items u_k (Tomczak and Welling 2018, equation 9).
 

@@ -44,6 +44,7 @@ from genloom.core import (
     Sampling,
     Step,
     counted,
+    shortened,
     the_item,
 )
 from genloom.core.capabilities import Callback
@@ -185,9 +186,8 @@ class GPT(Model, CanSample, CanStream, CanContinue, CanLighten, HasLikelihood):
         """-log p(x_t | x_<t) of every token, in nats, (B, L); of whole items up to the longest's end, 0 behind ends."""
         if not self.field.whole:
             return self._surprise(ids_BL, told_BD)
-        own_BL = counted(ids_BL, self.field)
-        longest = -(-int(own_BL.sum(1).max()) // 8) * 8 if len(ids_BL) else 0  # the rest need not be looked at
-        return self._surprise(ids_BL[:, :longest], told_BD) * own_BL[:, :longest]
+        ids_BL, own_BL = shortened(ids_BL, self.field)
+        return self._surprise(ids_BL, told_BD) * own_BL
 
     def _surprise(self, ids_BL: Tensor, told_BD: Tensor | None) -> Tensor:
         logits_BLV = self.network(self._begun(ids_BL[:, :-1]), told_BD=told_BD)

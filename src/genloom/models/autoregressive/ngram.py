@@ -14,7 +14,8 @@ Stupid back-off (Brants et al. 2007): S(w | h) = c(hw) / c(h.) where hw was seen
 probabilities; here, unlike in the paper, they are divided by their sum, so that they can be drawn from and compared.
 
 Every window begins with a start symbol, whose grams nothing can precede: these keep their counts. No gram crosses from
-one window into the next, and `nll` is the exact -log p of a window's L tokens.
+one window into the next, and `nll` is the exact -log p of a window's L tokens. Of whole items (molecules) nothing
+behind the end is counted.
 
 Grams are kept as a trie of sorted tables: a gram's key is (number of the gram without its last token) * (V + 1) + last
 token, so numbers of any order fit into 64 bits, and looking up is a binary search.
@@ -45,6 +46,8 @@ from genloom.core import (
     Reading,
     Sampling,
     Step,
+    counted,
+    shortened,
     the_item,
 )
 from genloom.core.capabilities import Callback
@@ -88,7 +91,7 @@ class Ngram(Model, CanSample, CanStream, CanContinue, HasLikelihood):
         nn.Module.__init__(self)
         self.config, self.spec = config, spec
         self.item, field = the_item(spec, TOKENS, "ngram")
-        (self.window,), self.vocabulary = field.shape, field.vocabulary
+        self.field, (self.window,), self.vocabulary = field, field.shape, field.vocabulary
         if self.vocabulary < 1:
             raise BadData("ngram needs a vocabulary, got one of 0 tokens: give texts with content")
         if config.order < 1:
@@ -112,8 +115,9 @@ class Ngram(Model, CanSample, CanStream, CanContinue, HasLikelihood):
         return ()
 
     def loss(self, phase: Phase, batch: Batch, step: Step) -> Loss:
-        """Mean nats a token; nothing learns from it."""
-        return Loss(self.surprise(batch[self.item]).mean())
+        """Mean nats a token that counts; nothing learns from it."""
+        count_B = counted(batch[self.item], self.field).sum(1).float()
+        return Loss(self.surprise(batch[self.item]).sum(1).mean() / step.gather(count_B).mean())
 
     def make_room(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
         for name, old in list(self.named_buffers()):
@@ -148,19 +152,18 @@ class Ngram(Model, CanSample, CanStream, CanContinue, HasLikelihood):
         """Of each order: keys of the grams seen, sorted; their counts; how many different tokens were seen before each;
         whether each begins with the start symbol, which is itself never predicted."""
         number = ids_BL  # of the gram of this order that ends here, for places where it lies inside the window
-        keys, counts = torch.arange(self.base), torch.bincount(ids_BL[:, 1:].flatten(), minlength=self.base)
+        own_BL = F.pad(counted(ids_BL[:, 1:], self.field), (1, 0), value=True)  # no gram ends behind an item's end
+        keys, counts = torch.arange(self.base), torch.bincount(ids_BL[:, 1:][own_BL[:, 1:]], minlength=self.base)
         begins = keys == self.start
         for k in range(2, self.config.order + 1):
-            if number.shape[1] < 2:  # the windows are too short for longer grams
-                longer, inverse = keys[:0], number[:, :0].flatten()
-            else:
-                longer, inverse = torch.unique(number[:, :-1] * self.base + ids_BL[:, k - 1 :], return_inverse=True)
+            own = own_BL[:, k - 1 :]
+            longer, inverse = torch.unique((number[:, :-1] * self.base + ids_BL[:, k - 1 :])[own], return_inverse=True)
             suffix = torch.zeros(len(longer), dtype=torch.int64)  # the number of each gram without its first token
-            suffix[inverse.flatten()] = number[:, 1:].flatten()
+            suffix[inverse] = number[:, 1:][own]
             yield keys, counts, torch.bincount(suffix, minlength=len(keys)), begins
             begins = begins[longer // self.base]
-            keys, counts = longer, torch.bincount(inverse.flatten(), minlength=len(longer))
-            number = inverse.view(len(ids_BL), -1)
+            keys, counts = longer, torch.bincount(inverse, minlength=len(longer))
+            number = torch.zeros(own.shape, dtype=torch.int64).masked_scatter(own, inverse)
         yield keys, counts, counts, begins  # nothing longer is counted, so nothing is known of what came before
 
     def _weigh(self, history: Tensor, counts: Tensor, histories: int) -> tuple[Tensor, Tensor]:
@@ -230,15 +233,17 @@ class Ngram(Model, CanSample, CanStream, CanContinue, HasLikelihood):
         return p / p.sum(-1, keepdim=True) if self.config.smoothing == "stupid-backoff" else p
 
     def surprise(self, ids_BL: Tensor) -> Tensor:
-        """-log p(x_t | x_<t) of every token, in nats, (B, L)."""
+        """-log p(x_t | x_<t) of every token, in nats, (B, L); of whole items up to the longest's end, 0 behind ends."""
+        ids_BL, own_BL = shortened(ids_BL, self.field)
         histories = self._histories(F.pad(ids_BL, (1, 0), value=self.start))
         if self.config.smoothing != "stupid-backoff":
-            return -self._mixed(histories, ids_BL).log()
-        return -self._spread(histories).gather(-1, ids_BL[..., None])[..., 0].log()
+            return -self._mixed(histories, ids_BL).log() * own_BL
+        return -self._spread(histories).gather(-1, ids_BL[..., None])[..., 0].log() * own_BL
 
     @torch.no_grad()
     def nll(self, batch: Batch, *, generator: torch.Generator) -> Tensor:
-        """-log p(x_1 ... x_L) in nats, (B,): the sum over all L tokens, the first included. Exact; draws nothing."""
+        """-log p(x_1 ... x_L) in nats, (B,): the sum over all tokens that count, the first included. Exact; draws
+        nothing."""
         spread = self.vocabulary if self.config.smoothing == "stupid-backoff" else 1
         rows = max(1, 2**22 // (batch[self.item].shape[1] * spread))
         parts = [self.surprise(part).sum(1) for part in batch[self.item].split(rows) if len(part)]

@@ -5,9 +5,10 @@ arXiv:1308.0850; with gates, Sundermeyer et al. 2012).
 
 The cell is an Elman network, a GRU or an LSTM (`genloom.nets.recurrent`). As in `gpt`, a window of L tokens is preceded
 by a start symbol and an empty state, from which the first is predicted: `nll` is the exact -log p of all L tokens.
-Differs from the papers: windows are drawn at random, so no state is carried from one to the next while training; the
-last layer begins at zero; gradients are clipped by their norm (Pascanu et al. 2013). A text that is being written is
-never cut: the state carries on past the L tokens that training has shown.
+Of whole items (molecules) nothing behind the end counts. Differs from the papers: windows are drawn at random, so no
+state is carried from one to the next while training; the last layer begins at zero; gradients are clipped by their
+norm (Pascanu et al. 2013). A text that is being written is never cut: the state carries on past the L tokens that
+training has shown.
 """
 
 from __future__ import annotations
@@ -36,11 +37,14 @@ from genloom.core import (
     Reading,
     Sampling,
     Step,
+    counted,
+    shortened,
     the_item,
 )
 from genloom.core.capabilities import Callback
 from genloom.errors import BadData
-from genloom.nets.recurrent import Cell, RecurrentShape, RecurrentTokens, State, rows_of
+from genloom.nets.reading import StateReading
+from genloom.nets.recurrent import Cell, RecurrentShape, RecurrentTokens
 from genloom.samplers import decoding
 
 
@@ -77,7 +81,7 @@ class RecurrentLM(Model, CanSample, CanStream, CanContinue, HasLikelihood):
         nn.Module.__init__(self)
         self.config, self.spec = config, spec
         self.item, field = the_item(spec, TOKENS, "recurrent")
-        (self.window,), self.vocabulary = field.shape, field.vocabulary
+        self.field, (self.window,), self.vocabulary = field, field.shape, field.vocabulary
         if self.vocabulary < 1:
             raise BadData("recurrent needs a vocabulary, got one of 0 tokens: give texts with content")
         self.start = self.vocabulary  # the start symbol: an id that is never predicted
@@ -91,17 +95,22 @@ class RecurrentLM(Model, CanSample, CanStream, CanContinue, HasLikelihood):
         return (Phase("predict", "network"),)
 
     def loss(self, phase: Phase, batch: Batch, step: Step) -> Loss:
-        """The mean of -log p(x_t | x_<t) over all tokens, in nats."""
-        return Loss(self.surprise(batch[self.item]).mean())
+        """The mean of -log p(x_t | x_<t) over all tokens that count, in nats."""
+        ids_BL = batch[self.item]
+        count_B = counted(ids_BL, self.field).sum(1).float()
+        return Loss(self.surprise(ids_BL).sum(1).mean() / step.gather(count_B).mean())
 
     def surprise(self, ids_BL: Tensor) -> Tensor:
-        """-log p(x_t | x_<t) of every token, in nats, (B, L)."""
+        """-log p(x_t | x_<t) of every token, in nats, (B, L); of whole items up to the longest's end, 0 behind ends."""
+        ids_BL, own_BL = shortened(ids_BL, self.field)
         logits_BLV, _ = self.network(F.pad(ids_BL[:, :-1], (1, 0), value=self.start))
-        return F.cross_entropy(logits_BLV.flatten(0, 1), ids_BL.flatten(), reduction="none").view(ids_BL.shape)
+        nats = F.cross_entropy(logits_BLV.flatten(0, 1), ids_BL.flatten(), reduction="none")
+        return nats.view(ids_BL.shape) * own_BL
 
     @torch.no_grad()
     def nll(self, batch: Batch, *, generator: torch.Generator) -> Tensor:
-        """-log p(x_1 ... x_L) in nats, (B,): the sum over all L tokens, the first included. Exact; draws nothing."""
+        """-log p(x_1 ... x_L) in nats, (B,): the sum over all tokens that count, the first included. Exact; draws
+        nothing."""
         parts = [self.surprise(part).sum(1) for part in batch[self.item].split(256) if len(part)]
         return torch.cat([batch[self.item].new_zeros(0, dtype=torch.float32), *parts])
 
@@ -135,33 +144,3 @@ class RecurrentLM(Model, CanSample, CanStream, CanContinue, HasLikelihood):
 
     def _long(self, options: Sampling) -> Sampling:
         return options if options.length is not None else replace(options, length=self.window)
-
-
-class StateReading(Reading):
-    """Texts whose state is all that is kept of them, and what was read last, to be taken back."""
-
-    def __init__(self, network: RecurrentTokens) -> None:
-        self.network = network
-        self.state: State | None = None
-        self.past: list[tuple[State | None, Tensor]] = []  # the state before, and what was read from it
-
-    def read(self, ids_BL: Tensor) -> Tensor:
-        self.past.append((self.state, ids_BL))
-        while sum(ids.shape[1] for _, ids in self.past[1:]) >= self.reach:
-            del self.past[0]
-        logits_BLV, self.state = self.network(ids_BL, self.state)
-        return logits_BLV
-
-    def select(self, rows_N: Tensor) -> None:
-        assert self.state is not None
-        self.state = rows_of(self.state, rows_N)
-        self.past = []
-
-    def forget(self, count: int) -> None:
-        while count:
-            before, ids_BL = self.past.pop()
-            keep = max(0, ids_BL.shape[1] - count)
-            count -= ids_BL.shape[1] - keep
-            self.state = before
-            if keep:
-                self.read(ids_BL[:, :keep])
