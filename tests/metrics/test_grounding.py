@@ -67,3 +67,12 @@ def test_the_least_grounded_are_shown_first_and_once() -> None:
     sources = [SOURCE] * 4
     told = flagged(["The bridge closed.", "A whale closed it.", "A whale.", "A whale."], sources)
     assert [line.partition(" says")[0] for line in told] == ["answer 3", "answer 2"]
+
+
+def test_joined_words_are_the_words_they_are_joined_to() -> None:
+    assert (
+        grounded("Finn's mill isn't open, it's cracked.", "Finn has a mill. It is cracked, and not open.").share == 1.0
+    )
+    assert grounded("They've gone; Mia\u2019s here", "They are gone").unsaid == ("mia", "here")
+    assert grounded("l'homme", "l'homme").share == 1.0
+    assert grounded("l'homme", "la femme").unsaid == ("l'homme",)

@@ -37,8 +37,9 @@ class Grounded:
 
 
 def words(text: str) -> list[str]:
-    """Words in lower case, numbers among them."""
-    return re.findall(r"\w+(?:['\u2019.,]\w+)*", text.lower())
+    """Words in lower case, numbers among them, without what English joins to them: 's, n't, 're and the like."""
+    found = re.findall(r"\w+(?:['\u2019.,]\w+)*", text.lower())
+    return [re.sub(r"(?<=\w)(?:n['\u2019]t|['\u2019](?:s|m|d|re|ve|ll))$", "", word) for word in found]
 
 
 def content(text: str) -> list[str]:
