@@ -1,6 +1,7 @@
 """Public conformance suites: a model that passes `check_model` works with every verb."""
 
-from genloom.testing.check import Case, check_model, checks_of, make_case
+from genloom.testing.case import Case
+from genloom.testing.check import check_model, checks_of, make_case
 from genloom.testing.fakes import (
     fake_answers,
     fake_clips,

@@ -5,17 +5,17 @@ from __future__ import annotations
 import atexit
 import copy
 import socket
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 from torch import Tensor
 
+from genloom.core import Batch
 from genloom.engine.distributed import World
-
-if TYPE_CHECKING:
-    from genloom.testing.check import Case
+from genloom.engine.game import Moment
+from genloom.testing.case import Case
 
 _partners: dict[str, Any] = {}
 
@@ -42,9 +42,26 @@ def _work(port: int, inbox: Any, outbox: Any) -> None:
 
 
 def _play(case: Case, rank: int) -> dict[str, Tensor]:
-    from genloom.testing.check import first_gradients
-
     return first_gradients(case, World(rank, 2))
+
+
+def first_gradients(case: Case, world: World) -> dict[str, Tensor]:
+    """The gradient of every turn of the first step by "phase/parameter", averaged over processes; no weight moves."""
+    model = case.build()
+    game = case.game(model, world)
+    turn, found = game.turn, {}
+
+    def watch(phase: Any, batch: Batch, step: Any, moment: Moment) -> dict[str, float]:
+        values = turn(phase, batch, step, moment)
+        player = game.players[phase.player]
+        grads = zip(player.names, player.parameters, strict=True)
+        found.update({f"{phase.name}/{n}": p.grad.clone() for n, p in grads if p.grad is not None})
+        return values
+
+    game.turn = watch  # type: ignore[method-assign]
+    model.train()
+    game.step(Moment(0, 0.5, rate_scale=0.0))
+    return found
 
 
 def gradients_in_two(case: Case) -> dict[str, Tensor]:

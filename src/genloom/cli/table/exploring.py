@@ -1,0 +1,203 @@
+"""Verbs that go through what a finished run has learnt: walks, sums, copies, translations, edits."""
+
+from __future__ import annotations
+
+from genloom.cli.table.flags import RAW, RUN, RUNS, SEED
+from genloom.cli.verb import Argument, Flag, Verb
+
+EXPLORING = (
+    Verb(
+        "interpolate",
+        "walk between samples, or between two pictures, through a run's latent space",
+        (RUN,),
+        (
+            Flag("--n", "int", "how many walks, one a row", "8", short="-n"),
+            Flag(
+                "--points", "int", "points along each walk, or along each side of the map", "10, of a map 20, moving 16"
+            ),
+            Flag("--map", "switch", "draw the whole space as one picture; for runs with config.latent 2"),
+            Flag("--mix", "text", "a table of styles mixed: coarse, middle or fine ones from the column's sample"),
+            Flag(
+                "--between",
+                "text",
+                "two pictures of the model's size to walk between; for models that encode",
+                metavar="A.png B.png",
+                joint="\x1e",
+                words=2,
+            ),
+            Flag("--label", "text", "the class each walk keeps, by name or number; several by comma", "all in turn"),
+            Flag("--animate", "switch", "walks that move and end where they began, as a .gif or .mp4"),
+            SEED,
+            RAW,
+            Flag(
+                "--out",
+                "text",
+                "where to write: walks.png, .npy, or a moving .gif or .mp4",
+                "RUN/samples/",
+                metavar="PATH",
+            ),
+            RUNS,
+        ),
+        (
+            "genloom interpolate 0001-vae --out walks.png",
+            "genloom interpolate 0002-vae --map",
+            "genloom interpolate 0004-stylegan --mix coarse -n 6",
+            "genloom interpolate 0003-flow --between a.png b.png --out walk.gif",
+        ),
+    ),
+    Verb(
+        "arithmetic",
+        "add and subtract classes in a run's latent space",
+        (RUN,),
+        (
+            Flag("--plus", "text", "a class that is added, by name or number; may be repeated", many=True),
+            Flag("--minus", "text", "a class that is taken away; may be repeated", many=True),
+            Flag("--n", "int", "how many results: one, then variations of it", "9", short="-n"),
+            Flag("--of", "int", "how many latents are averaged of each class", "16"),
+            SEED,
+            RAW,
+            Flag("--out", "text", "where to write: sum.png or sum.npy", "RUN/samples/", metavar="PATH"),
+            RUNS,
+        ),
+        ("genloom arithmetic 0001-dcgan --plus 'Ankle boot' --minus Sneaker --plus Sandal",),
+        "A class stands for the mean of its items' codes; of a model that does not encode, for the mean of the latents "
+        "whose samples the data set's own classifier takes for it.",
+    ),
+    Verb(
+        "traverse",
+        "change one code, or one number of the latent, while all others stay",
+        (RUN,),
+        (
+            Flag("--n", "int", "how many samples, a row each for every code", "2", short="-n"),
+            Flag("--points", "int", "values of each code", "10, of categories all"),
+            Flag("--code", "text", "only the code of this name", "all"),
+            SEED,
+            RAW,
+            Flag("--out", "text", "where to write: codes.png or codes.npy", "RUN/samples/", metavar="PATH"),
+            RUNS,
+        ),
+        ("genloom traverse 0001-infogan", "genloom traverse 0002-vae -n 1 --points 7"),
+    ),
+    Verb(
+        "reconstruct",
+        "held-out items beside what the model makes of them",
+        (RUN,),
+        (
+            Flag("--n", "int", "how many items", "32", short="-n"),
+            SEED,
+            RAW,
+            Flag("--out", "text", "where to write: pairs.png or pairs.npy", "RUN/samples/", metavar="PATH"),
+            RUNS,
+        ),
+        ("genloom reconstruct 0001-vae",),
+    ),
+    Verb(
+        "translate",
+        "fill holes, enlarge, colour or redraw pictures, turn one kind into another, continue, harmonise, translate",
+        (RUN, Argument("PHOTO", "a picture, sound, clip or score; without one, held-out items serve", required=False)),
+        (
+            Flag("--text", "text", "a text to be translated or answered by a model of texts, as by seq2seq"),
+            Flag(
+                "--task",
+                "text",
+                "inpaint, outpaint, super-resolution, colour, denoise, sdedit, continue, harmonise or A-to-B",
+            ),
+            Flag("--mask", "text", "a picture, white where nothing is known", "a rectangle", metavar="PATH"),
+            Flag(
+                "--n",
+                "int",
+                "answers to a photo, or how many held-out items",
+                "4, or 16; of A-to-B 1, or all",
+                short="-n",
+            ),
+            Flag("--factor", "int", "of super-resolution: how much larger each side becomes", "4"),
+            Flag("--sigma", "float", "of denoise: the noise, in levels of 255", "25"),
+            Flag("--strength", "float", "of sdedit: how far back to noise, up to 1", "0.5"),
+            Flag("--share", "float", "of continue: the part of a sound or clip that is given", "0.5"),
+            Flag("--label", "text", "the class that the model is told", "none"),
+            Flag("--steps", "int", "network evaluations", "50, of palette and sdedit the model's own"),
+            Flag("--solver", "text", "the sampler's solver by name", "ddim, of palette and sdedit the model's own"),
+            Flag("--guidance", "float", "strength of classifier-free guidance; 1 is none", "the model's own"),
+            Flag("--temperature", "float", "of music: below 1 bolder choices are rarer", "1"),
+            Flag("--top-p", "float", "of music: only the likeliest tokens that together have this probability", "1"),
+            Flag("--length", "int", "of music that goes on: tokens that are added", "a window"),
+            SEED,
+            RAW,
+            Flag(
+                "--out",
+                "text",
+                "where to write: .png or .npy; music: .mid, .musicxml, .wav",
+                "RUN/samples/",
+                metavar="PATH",
+            ),
+            RUNS,
+        ),
+        (
+            "genloom translate 0001-flow --task inpaint",
+            "genloom translate 0001-flow photo.png --task super-resolution --factor 4 --out larger.png",
+            'genloom translate 0002-seq2seq --text "Ein Hund rennt durch den Schnee."',
+            "genloom translate 0002-music-transformer melody.mid --task harmonise --out chorale.mid",
+        ),
+    ),
+    Verb(
+        "anomaly",
+        "score items by how unusual a run's model finds them; how well that tells a class it has never seen",
+        (RUN,),
+        (
+            Flag("--data", "text", "whose items", "the run's held-out items", metavar="NAME|PATH"),
+            Flag(
+                "--score",
+                "text",
+                "reconstruction (squared error of an item's copy), relative (to its variance) or nll (-log likelihood)",
+                "the first that the model can",
+            ),
+            Flag(
+                "--anomalous",
+                "text",
+                "classes to be told from the others, by name or number, several by semicolon",
+                "those of --data.without",
+                metavar="CLASS",
+            ),
+            Flag("--n", "int", "the most and least unusual items in the picture", "16, of rows 100", short="-n"),
+            SEED,
+            RAW,
+            Flag("--out", "text", "where scores go: .csv or .json; a .png beside it", "RUN/samples/", metavar="PATH"),
+            RUNS,
+        ),
+        (
+            "genloom anomaly 0001-autoencoder --data new-photos/",
+            "genloom anomaly 0002-autoencoder --data payments.csv --anomalous fraud --out scores.json",
+            "genloom anomaly 0003-vae --score nll --anomalous 7",
+        ),
+        "With --data the fields of data are flags too: --data.target COLUMN. `genloom train autoencoder --data.without "
+        "CLASS` leaves a class out of training.",
+        fields=True,
+    ),
+    Verb(
+        "edit",
+        "find a picture in a run's latent space, and change strokes or its class there",
+        (RUN, Argument("PHOTO", "a picture; one of another size is scaled to the model's")),
+        (
+            Flag("--painted", "text", "the same picture painted over: where it differs, follow it", metavar="PATH"),
+            Flag("--to", "text", "the class to turn it into, by name or number"),
+            Flag("--label", "text", "the class it has", "the one that fits best"),
+            Flag(
+                "--identity",
+                "text",
+                "a network that must see the same in both: lpips-alex, lpips-vgg or package.module:function",
+                "none",
+            ),
+            Flag("--weight", "float", "how much the identity counts", "1"),
+            Flag("--steps", "int", "steps of the search for the latent", "300"),
+            SEED,
+            RAW,
+            Flag("--out", "text", "where to write: a sheet as .png, or .npy", "RUN/samples/", metavar="PATH"),
+            RUNS,
+        ),
+        (
+            "genloom edit 0001-stylegan photo.png",
+            "genloom edit 0001-stylegan photo.png --painted photo-with-red-hat.png",
+            "genloom edit 0002-r3gan photo.png --to dark --identity lpips-alex",
+        ),
+    ),
+)
