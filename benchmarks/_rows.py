@@ -141,7 +141,7 @@ def diffusion() -> list[Row]:
 
 def sequences() -> list[Row]:
     """Text, music, molecules, code."""
-    gpt, translated = result("gpt_shakespeare"), result("seq2seq_multi30k")
+    gpt, translated, kept = result("gpt_shakespeare"), result("seq2seq_multi30k"), result("principles")
     minute = {m["recipe"]: m for m in result("language_models")["models"]}
     return [
         (
@@ -160,6 +160,12 @@ def sequences() -> list[Row]:
             "1,000 held-out sentences",
             f"**{translated['results']['bleu']['value']:.1f}** ({translated['updates']} updates)",
             "seq2seq_multi30k.py",
+        ),
+        (
+            f"`revise`, then {kept['steps']} updates of `dpo` on the story model's own revisions: "
+            f"{kept['held_out']} held-out drafts that keep three principles, before and after",
+            f"{kept['before']['good_share']:.0%}, **{kept['after']['good_share']:.0%}**",
+            "principles.py",
         ),
     ]
 
