@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -36,6 +38,32 @@ def test_information_lost_written_out() -> None:
     for phase in model.phases():
         gap = model.loss(phase, batch, step()).total - free.loss(phase, batch, step()).total
         assert gap.item() == pytest.approx(expected.item(), rel=1e-4), phase.name
+
+
+def test_categories_are_read_off_moved_pictures() -> None:
+    model, still = made(r1=0.0, jitter=0.4), made(r1=0.0)
+    batch = {"image": torch.rand(N, 1, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1}
+    for phase in model.phases():
+        moved, kept = model.loss(phase, batch, step()), still.loss(phase, batch, step())
+        assert moved.total.item() != kept.total.item(), phase.name
+        for name in ("codes_lost", "real_accuracy", "fake_accuracy"):  # the rest of the game sees them as they are
+            if name in kept.parts:
+                assert moved.parts[name].item() == pytest.approx(kept.parts[name].item(), abs=1e-5)
+
+
+def test_agreement_teaches_q_on_real_pictures() -> None:
+    model, without = made(r1=0.0, jitter=0.4, agreement=2.0), made(r1=0.0, jitter=0.4)
+    for one in (model, without):  # an untrained Q says nearly the same of everything
+        one.load_state_dict({k: v * 5 if "discriminator" in k else v for k, v in one.state_dict().items()})
+    batch = {"image": torch.tensor([-0.9, 0.9] * 3)[:, None, None, None].expand(N, 1, 8, 8)}
+    told, base = (m.loss(m.phases()[0], batch, step()) for m in (model, without))
+    shared = told.parts["shared"].item()
+    assert 0.01 < shared <= math.log(3)
+    assert told.total.item() == pytest.approx(base.total.item() - 2 * shared, rel=1e-4)
+    with pytest.raises(BadValue, match="asks for jitter"):
+        made(agreement=1.0)
+    with pytest.raises(BadValue, match="jitter are 0 or more"):
+        made(jitter=-1.0)
 
 
 def test_codes_are_set_and_read() -> None:

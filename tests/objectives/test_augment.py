@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import Tensor
 
-from genloom.objectives.augment import KINDS, MOST, NORMAL, UNIFORM, adapted, augmented
+from genloom.objectives.augment import KINDS, MOST, NORMAL, UNIFORM, adapted, augmented, jittered
 
 N = 64
 
@@ -77,3 +79,17 @@ def test_p_follows_the_verdict() -> None:
     assert adapted(p, torch.tensor(0.1), 0.6, 100, 1000).item() == pytest.approx(0.2)
     assert adapted(p, torch.tensor(0.9), 0.6, 1000, 1000).item() == pytest.approx(MOST)
     assert adapted(p, torch.tensor(0.1), 0.6, 1000, 1000).item() == 0
+
+
+def test_jittered() -> None:
+    """Half: nothing moves. A turn alone turns the middle row; gradients pass."""
+    x = torch.zeros(1, 1, 9, 9)
+    x[..., 4, :] = 1.0
+    u = torch.full((1, 6), 0.5)
+    assert torch.allclose(jittered(x, u, 0.3), x, atol=1e-5)
+    u[0, 0] = 1.0
+    turned = jittered(x.requires_grad_(), u, math.pi / 2)
+    assert torch.allclose(turned, x.rot90(1, (2, 3)), atol=1e-4)
+    turned.square().sum().backward()
+    assert x.grad is not None
+    assert bool(x.grad.any())

@@ -52,6 +52,20 @@ def moved(x: Tensor, matrices: Tensor) -> Tensor:
     return F.grid_sample(x, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
 
 
+def jittered(x: Tensor, uniform: Tensor, amount: float) -> Tensor:
+    """x (B, C, H, W), each picture turned, slanted, scaled, stretched and shifted a little; differentiable.
+
+    uniform: (B, 6) in [0, 1); amount: the largest turn in radians; slants reach as far, scales and stretches 2^amount
+    at most, shifts half of `amount` of half the longer side. Every picture is changed, so this is for what a network
+    must not depend on, not for what a discriminator judges.
+    """
+    turn, slant, size, stretch, right, down = ((2 * uniform - 1) * amount).unbind(1)
+    one, zero = torch.ones_like(turn), torch.zeros_like(turn)
+    slanted = _matrix([[one, slant, zero], [zero, one, zero], [zero, zero, one]])
+    m = _turned(turn) @ slanted @ _scaled(torch.exp2(size + stretch / 2), torch.exp2(size - stretch / 2))
+    return moved(x.float(), m @ _shifted(right / 2, down / 2))
+
+
 def inverse_moves(size: Sequence[int], u: Tensor, n: Tensor, p: Tensor, kinds: Sequence[str]) -> Tensor:
     """From places in the augmented picture to places in the given one, (B, 3, 3): the product of all that apply."""
     height, width = size

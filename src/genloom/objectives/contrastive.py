@@ -18,3 +18,13 @@ def contrastive(a_BD: Tensor, b_BD: Tensor, scale: Tensor, same_BB: Tensor | Non
     same_BB = torch.eye(len(a_BD), device=a_BD.device) if same_BB is None else same_BB.to(logits_BB.dtype)
     target_BB = same_BB / same_BB.sum(1, keepdim=True)
     return 0.5 * (F.cross_entropy(logits_BB, target_BB) + F.cross_entropy(logits_BB.T, target_BB))
+
+
+def mutual_information(a_BK: Tensor, b_BK: Tensor) -> Tensor:
+    """What two views of the same items tell of each other, in nats: of K cluster probabilities each (IIC: Ji, Henriques
+    and Vedaldi 2019, arXiv:1807.06653, equations 2 and 3). At most log K: all clusters alike in size, all views agreed.
+    """
+    joint_KK = a_BK.T @ b_BK / len(a_BK)
+    joint_KK = (0.5 * (joint_KK + joint_KK.T)).clamp_min(1e-9)
+    one_K = joint_KK.sum(1).log()
+    return (joint_KK * (joint_KK.log() - one_K[:, None] - one_K[None, :])).sum()

@@ -10,7 +10,11 @@ Q(c | x) is a softmax for a categorical code and a Gaussian of its own deviation
 features it shares with D learn in D's turn, G in its own; both from the same bound.
 
 What differs: D has no batch norm (it tells the codes of a batch from its statistics instead of from the pictures) and
-may have R1 instead; the networks are those of `gan`.
+may have R1 instead; the networks are those of `gan`. With `jitter`, Q reads the categorical codes of pictures that were
+moved a little, so that they must be something that stays: the digit, not its slant. Yet what a code stands for is
+settled early, on poor pictures, and kept. With `agreement`, Q also has to read the same off a real picture and off one
+moved, and all values equally often (IIC: Ji, Henriques and Vedaldi 2019, arXiv:1807.06653), so that codes stand for
+groups that the data have; G follows. No label is used in either.
 """
 
 from __future__ import annotations
@@ -44,6 +48,8 @@ from genloom.errors import BadValue
 from genloom.nets.conv import Decoder, halvings
 from genloom.nets.critic import ConvFeatures
 from genloom.objectives.adversarial import bce_discriminator, bce_generator
+from genloom.objectives.augment import jittered
+from genloom.objectives.contrastive import mutual_information
 from genloom.objectives.regularisers import squared_gradient
 
 FAST = Optimizer("adam", lr=1e-3, betas=(0.5, 0.99), clip=0.0, warmup=0.0, decay="linear", final=0.1)
@@ -60,6 +66,10 @@ class InfoGANConfig:
     features: size of the layer from which D judges and Q reads.
     hidden: size of Q's hidden layer.
     r1: weight of the penalty on D's gradient at real items.
+    jitter: how far a picture is turned, slanted, scaled and shifted before Q reads its categorical codes: the largest
+        turn in radians; 0 for not at all.
+    agreement: weight of the mutual information between the categorical codes that Q reads off a real picture and off
+        the same one moved by `jitter`; 0 for the paper's game, in which Q never sees real pictures.
     generator, discriminator: how each learns; Q learns with the discriminator.
     """
 
@@ -72,16 +82,20 @@ class InfoGANConfig:
     features: int = 256
     hidden: int = 128
     r1: float = 0.2
+    jitter: float = 0.0
+    agreement: float = 0.0
     generator: Optimizer = FAST
     discriminator: Optimizer = SLOW
 
     def __post_init__(self) -> None:
         if any(k < 2 for k in self.categories) or self.continuous < 0 or self.latent < 0:
             raise BadValue("categories have 2 values or more each; continuous and latent are 0 or more")
+        if self.agreement < 0 or (self.agreement and not (self.jitter and self.categories)):
+            raise BadValue("agreement is 0 or more, and above 0 asks for jitter above 0 and a categorical code")
         if not self.categories and not self.continuous:
             raise BadValue("infogan needs a code to find: give --config.categories 10 or --config.continuous 2")
-        if min(self.r1, self.information, self.information_continuous) < 0:
-            raise BadValue("r1, information and information_continuous are 0 or more")
+        if min(self.r1, self.information, self.information_continuous, self.jitter) < 0:
+            raise BadValue("r1, information, information_continuous and jitter are 0 or more")
 
 
 class Discriminator(nn.Module):
@@ -151,14 +165,16 @@ class InfoGAN(Model, CanSample, CanDecode, HasCodes):
         numbers = 2 * step.rand(n, c.continuous) - 1
         latent = torch.cat([z, *(F.one_hot(i, k) for i, k in zip(kinds, c.categories, strict=True)), numbers], 1)
         if phase.name == "generator":
-            on_fake, said = self.discriminator(self.forge(latent))
-            return Loss(bce_generator(on_fake) + sum(self.surprise(said, kinds, numbers)))
+            seen = self.with_moved(self.forge(latent), step)
+            logits, said = self.discriminator(seen)
+            return Loss(bce_generator(logits[:n]) + sum(self.surprise(said[:n], said[-n:], kinds, numbers)))
         with torch.no_grad():
-            fake = self.forge(latent)
+            seen = self.with_moved(self.forge(latent), step)
         x.requires_grad_(c.r1 > 0)
-        logits, said = self.discriminator(torch.cat([x, fake]))
-        on_real, on_fake = logits.chunk(2)
-        of_kinds, of_numbers = self.surprise(said[n:], kinds, numbers)
+        real = self.with_moved(x, step) if c.agreement else x
+        logits, said = self.discriminator(torch.cat([seen, real]))
+        on_fake, on_real = logits[:n], logits[len(seen) : len(seen) + n]
+        of_kinds, of_numbers = self.surprise(said[:n], said[len(seen) - n : len(seen)], kinds, numbers)
         total = bce_discriminator(on_real, on_fake) + of_kinds + of_numbers
         parts = {
             "real_accuracy": (on_real > 0).float().mean(),
@@ -166,16 +182,26 @@ class InfoGAN(Model, CanSample, CanDecode, HasCodes):
             "categories_lost": of_kinds.detach(),
             "codes_lost": of_numbers.detach(),
         }
+        if c.agreement:
+            two = (self.read(part)[0] for part in said[len(seen) :].chunk(2))
+            pairs = zip(*two, strict=True)
+            shared = torch.stack([mutual_information(a.softmax(1), b.softmax(1)) for a, b in pairs]).sum()
+            total, parts["shared"] = total - c.agreement * shared, shared.detach()
         if c.r1:
             steepness = squared_gradient(on_real, x).mean()
             total, parts["r1"] = total + c.r1 / 2 * steepness, steepness.detach()
         return Loss(total, parts)
 
-    def surprise(self, said: Tensor, kinds: list[Tensor], numbers: Tensor) -> tuple[Tensor, Tensor]:
-        """lambda E[-log Q(c | x)] of the categorical codes and of the continuous ones."""
+    def with_moved(self, fake: Tensor, step: Step) -> Tensor:
+        """Generated pictures, and behind them the same ones moved a little, where the config asks for that."""
+        jitter = self.config.jitter
+        return torch.cat([fake, jittered(fake, step.rand(len(fake), 6), jitter)]) if jitter else fake
+
+    def surprise(self, said: Tensor, of_moved: Tensor, kinds: list[Tensor], numbers: Tensor) -> tuple[Tensor, Tensor]:
+        """lambda E[-log Q(c | x)] of the categorical codes, read off moved pictures, and of the continuous ones."""
         c = self.config
         of_kinds, of_numbers = said.new_zeros(()), said.new_zeros(())
-        for logits, kind in zip(self.read(said)[0], kinds, strict=True):
+        for logits, kind in zip(self.read(of_moved)[0], kinds, strict=True):
             of_kinds = of_kinds + F.cross_entropy(logits, kind)
         if c.continuous:
             mean, log_deviation = self.read(said)[1:]
