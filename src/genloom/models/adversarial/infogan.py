@@ -90,8 +90,8 @@ class InfoGANConfig:
     def __post_init__(self) -> None:
         if any(k < 2 for k in self.categories) or self.continuous < 0 or self.latent < 0:
             raise BadValue("categories have 2 values or more each; continuous and latent are 0 or more")
-        if self.agreement < 0 or (self.agreement and not (self.jitter and self.categories)):
-            raise BadValue("agreement is 0 or more, and above 0 asks for jitter above 0 and a categorical code")
+        if self.agreement < 0 or (self.agreement and not self.jitter):
+            raise BadValue("agreement is 0 or more, and above 0 asks for jitter above 0")
         if not self.categories and not self.continuous:
             raise BadValue("infogan needs a code to find: give --config.categories 10 or --config.continuous 2")
         if min(self.r1, self.information, self.information_continuous, self.jitter) < 0:
@@ -171,7 +171,8 @@ class InfoGAN(Model, CanSample, CanDecode, HasCodes):
         with torch.no_grad():
             seen = self.with_moved(self.forge(latent), step)
         x.requires_grad_(c.r1 > 0)
-        real = self.with_moved(x, step) if c.agreement else x
+        agreed = c.agreement > 0 and bool(c.categories)
+        real = self.with_moved(x, step) if agreed else x
         logits, said = self.discriminator(torch.cat([seen, real]))
         on_fake, on_real = logits[:n], logits[len(seen) : len(seen) + n]
         of_kinds, of_numbers = self.surprise(said[:n], said[len(seen) - n : len(seen)], kinds, numbers)
@@ -182,7 +183,7 @@ class InfoGAN(Model, CanSample, CanDecode, HasCodes):
             "categories_lost": of_kinds.detach(),
             "codes_lost": of_numbers.detach(),
         }
-        if c.agreement:
+        if agreed:
             two = (self.read(part)[0] for part in said[len(seen) :].chunk(2))
             pairs = zip(*two, strict=True)
             shared = torch.stack([mutual_information(a.softmax(1), b.softmax(1)) for a, b in pairs]).sum()
