@@ -104,18 +104,22 @@ def adversarial() -> list[Row]:
 
 def diffusion() -> list[Row]:
     """Diffusion and flows."""
-    flow = result("flow_fashion")
-    ours, theirs = flow["peers"]["genloom"], flow["peers"]["diffusers"]
+    speed = result("diffusion")
+    ours, theirs = speed["points"]["genloom"], speed["points"]["diffusers"]
     told, few = result("text_to_image"), result("few_steps")
     teacher, student = ({e["evaluations"]: e["fd"] for e in few[who]["fd"]} for who in ("teacher", "student"))
     seen, new, pairs = (told["r_precision"][f"retrieval{k}"] for k in ("_seen", "", "_pairs"))
     return [
         (
-            f"`flow`, Fashion-MNIST, {flow['seconds']:.0f} s: {flow['metric']} at n = {flow['n']:,} (floor "
-            f"{flow['floor']:.2f})",
-            f"**{ours['fd']:.2f}**; diffusers' tutorial U-Net in the same time {theirs['fd']:.1f}: "
-            f"{flow['fd_ratio']:.0f} times as far",
-            "flow_fashion.py",
+            f"`flow`, Fashion-MNIST, 60, 300 and 1,200 s of one core: {speed['metric']} at n = {speed['n']:,} (floor "
+            f"{speed['floor']:.2f}); diffusers' tutorial U-Net in the same times",
+            f"**{', '.join(figure(p['fd']) for p in ours)}**; {', '.join(figure(p['fd']) for p in theirs)}",
+            "diffusion.py",
+        ),
+        (
+            "sampled images/s of the two, 12 evaluations and 50",
+            f"**{ours[-1]['sampled_images_per_second']:.0f}**, {theirs[-1]['sampled_images_per_second']:.1f}",
+            "diffusion.py",
         ),
         (
             f"`mean-flow`, Fashion-MNIST: FD of 1 and 2 evaluations at n = {few['n']:,} (floor {few['floor']:.2f}); "

@@ -3,9 +3,9 @@
     python benchmarks/infogan.py [--steps 4000] [--only agreed]
 
 Both know no label. `paper` is the game of the paper; `agreed`, the recipe, also asks Q to read the same off a real
-digit and off the same one moved a little. The code is matched with the digits one to one on half of the held-out items and
-judged on the other half (as `genloom evaluate` does). Counted in steps. Writes results/infogan.json and a sheet each: a
-row for each value of the code, the same noise in every row.
+digit and off the same one moved a little. The code is matched with the digits one to one on half of the held-out items
+and judged on the other half (as `genloom evaluate` does). Counted in steps. Writes results/infogan.json and a sheet
+each: a row for each value of the code, the same noise in every row.
 """
 
 from __future__ import annotations

@@ -35,17 +35,17 @@ def section() -> str:
         f"On {machine['cores']} cores of an {machine['processor'].replace('(R)', '')} with AMX, no GPU, torch "
         f"{machine['torch'].split('+')[0]}; peers in turn, in the same run. Each figure stands in",
         "[benchmarks/results](benchmarks/results) with its date, and comes from the command beside it. Everything",
-        "dated 2026-11-28 shared the machine with other work, and so did `r3gan`, `gan-mlp`, a minute of `flow`, two",
+        "dated 2026-11-28 shared the machine with other work, and so did `r3gan`, `gan-mlp`, two",
         "of the 24 compared runs (a VAE of seed 0, a `gan-mlp` of seed 2), the test for copies, the report, repair",
         "(counted in steps) and the Frechet distance (processor time); each was run once. Distances of `flow`",
-        "here and in [choosing](docs/choosing.md) were measured when it sampled with guidance 1.75; without, its",
-        "default now, five minutes give 0.38 instead of 1.19, in a run of its own ([log](docs/log.md)).",
+        "in [choosing](docs/choosing.md) were measured when it sampled with guidance 1.75; its default now is none,",
+        "which is nearer (0.38 instead of 1.19 after five minutes of two cores, [log](docs/log.md)).",
         "",
         *(line for name, rows in FAMILIES.items() for line in table(name, rows())),
-        "Samples of `flow` after five minutes on Fashion-MNIST, and of diffusers' tutorial after the same time:",
+        "Samples of `flow` after 20 minutes of one core, and of diffusers' tutorial after the same time:",
         "",
-        '<img src="benchmarks/results/flow_fashion_genloom.png" width="400" alt="clothes drawn by genloom\'s flow">',
-        '<img src="benchmarks/results/flow_fashion_diffusers.png" width="400" alt="noise with a few shapes">',
+        '<img src="benchmarks/results/diffusion_genloom.png" width="400" alt="clothes drawn by genloom\'s flow">',
+        '<img src="benchmarks/results/diffusion_diffusers.png" width="400" alt="noise with a few shapes">',
         "",
     ]
     return "\n".join(lines)
