@@ -30,8 +30,8 @@ from genloom.engine.load import Loaded, load
 from genloom.metrics.answers import Answered, answer_results, answered, shown
 from genloom.runs import find
 from genloom.verbs import shots
-from genloom.verbs.evaluate import data_of
 from genloom.verbs.exchange import import_model
+from genloom.verbs.opened import data_of
 
 LONGEST = {"passages": 16, "summaries": 80}  # tokens of an answer before tuning
 CONTEXT = {"passages": 96, "summaries": 128}  # of a prompt, and of an answer

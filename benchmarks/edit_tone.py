@@ -34,7 +34,7 @@ from genloom.modalities import image
 from genloom.nets.critic import ConvFeatures
 from genloom.objectives.contrastive import contrastive
 from genloom.verbs.edit import drawn, project
-from genloom.verbs.sample import find_run
+from genloom.verbs.opened import find_run
 
 PICTURE = Path(__file__).parents[1] / "docs" / "pictures" / "edit.png"
 SIDE, STEPS, BATCH, LEARNT, WEIGHT = 32, 200, 64, 400, 0.3

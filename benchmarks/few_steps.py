@@ -31,7 +31,7 @@ from genloom.metrics.store import extractor_for
 from genloom.modalities.image import grid
 from genloom.recipes import registry
 from genloom.runs import Run
-from genloom.verbs.sample import draw
+from genloom.verbs.drawn import draw
 
 
 def make(root: str, recipe: str, steps: int, dataset: Dataset, **given: Run) -> Run:

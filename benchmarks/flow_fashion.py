@@ -40,7 +40,7 @@ from genloom.models.diffusion.flow import Flow
 from genloom.objectives.diffusion import interpolate, velocity_target
 from genloom.recipes.diffusion import flow
 from genloom.recipes.registry import Recipe
-from genloom.verbs.sample import draw
+from genloom.verbs.drawn import draw
 
 RESULTS = Path(__file__).parent / "results"
 

@@ -32,7 +32,7 @@ from genloom.metrics.store import extractor_for
 from genloom.modalities.image import grid
 from genloom.recipes import registry
 from genloom.runs import Run
-from genloom.verbs.sample import draw
+from genloom.verbs.drawn import draw
 
 SHARES = (0.125, 0.25, 0.5, 0.75)
 

@@ -27,7 +27,7 @@ from genloom.metrics.precision_recall import precision_recall
 from genloom.metrics.store import extractor_for, split_features
 from genloom.modalities.image import grid
 from genloom.recipes.adversarial import r3gan
-from genloom.verbs.sample import draw
+from genloom.verbs.drawn import draw
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ import genloom
 from _result import publish
 from genloom.engine.load import load
 from genloom.metrics.answers import answer_results, answered, shown
-from genloom.verbs.evaluate import data_of
+from genloom.verbs.opened import data_of
 
 
 def main() -> None:

@@ -35,7 +35,7 @@ from genloom.metrics.store import extractor_for
 from genloom.recipes.diffusion import flow
 from genloom.runs import find
 from genloom.samplers.solvers import SOLVERS
-from genloom.verbs.evaluate import data_of
+from genloom.verbs.opened import data_of
 
 EXACT = 64  # samples whose distance from the exact solution is measured
 CHUNK = 250

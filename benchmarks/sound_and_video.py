@@ -28,7 +28,8 @@ from genloom.metrics.figures import frechet_alone
 from genloom.metrics.pictured import as_pictures, pictured_set
 from genloom.metrics.store import extractor_for
 from genloom.modalities import audio, modality
-from genloom.verbs.sample import draw, open_run, sampling
+from genloom.verbs.drawn import draw
+from genloom.verbs.opened import open_run, sampling
 
 PICTURES = Path(__file__).parent.parent / "docs" / "pictures"
 KINDS = {

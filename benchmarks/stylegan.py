@@ -28,7 +28,8 @@ from genloom.metrics.path_length import path_lengths
 from genloom.metrics.precision_recall import precision_recall
 from genloom.modalities import image
 from genloom.models.adversarial.stylegan import StyleGAN
-from genloom.verbs.sample import draw, find_run
+from genloom.verbs.drawn import draw
+from genloom.verbs.opened import find_run
 from genloom.verbs.styles import mixed
 
 PICTURE = Path(__file__).parents[1] / "docs" / "pictures" / "stylegan.png"

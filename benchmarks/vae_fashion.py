@@ -31,7 +31,7 @@ from genloom.metrics.store import extractor_for
 from genloom.modalities.image import labelled, to_bytes
 from genloom.models.autoencoding.priors import draw_mixture, fit_mixture
 from genloom.recipes import registry
-from genloom.verbs.sample import draw
+from genloom.verbs.drawn import draw
 
 BATCH = 64
 

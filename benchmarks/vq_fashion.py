@@ -37,7 +37,7 @@ from genloom.models.autoencoding.vq_vae import VQVAE
 from genloom.objectives.likelihood import standard_normal_kl
 from genloom.recipes import registry
 from genloom.runs import Run
-from genloom.verbs.sample import draw
+from genloom.verbs.drawn import draw
 
 SQUARED = {"copy.pixels": "l2", "copy.laplacian": 0.0, "copy.adversarial": 0.0}
 WORDS: dict[str, dict[str, Any]] = {

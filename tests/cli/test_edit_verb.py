@@ -14,7 +14,7 @@ import genloom
 from genloom.cli.main import main
 from genloom.core import the_item
 from genloom.verbs.edit import project
-from genloom.verbs.sample import open_run
+from genloom.verbs.opened import open_run
 
 STEPS = 40
 

@@ -11,7 +11,7 @@ import torch
 import genloom
 from genloom.cli.main import main
 from genloom.errors import BadData
-from genloom.verbs.sample import open_run
+from genloom.verbs.opened import open_run
 
 CODE = "def rows(images):\n    return images.float().mean((1, 3))\n"
 

@@ -15,8 +15,8 @@ from genloom.errors import BadValue, NotFound, Storage
 from genloom.runs import Run
 from genloom.verbs import look as module
 from genloom.verbs.inside import inside, moments
+from genloom.verbs.opened import open_run
 from genloom.verbs.report import versions
-from genloom.verbs.sample import open_run
 
 
 def measured(run: Run, value: float = 3.25, **changes: Any) -> None:

@@ -40,11 +40,11 @@ def test_a_file_is_its_base_with_its_changes(file: Path) -> None:
         "config.widths": (32, 32), "config.blocks": (1, 1), "config.optimizer.lr": 0.002, "train.batch": 16,
         "data.limit": None,
     }  # fmt: skip
-    resolved, recipe = registry.resolve(str(file))
+    resolved, recipe = files.resolve(str(file))
     assert resolved == "flow"
     assert recipe == registry.override(registry.get("flow", "small"), overrides)
-    assert registry.resolve("flow") == ("flow", registry.get("flow"))
-    assert registry.resolve(str(file), "nano")[1].config.attention == registry.get("flow", "nano").config.attention
+    assert files.resolve("flow") == ("flow", registry.get("flow"))
+    assert files.resolve(str(file), "nano")[1].config.attention == registry.get("flow", "nano").config.attention
 
 
 @pytest.mark.parametrize("entry", registry.entries(), ids=lambda e: e.name)
@@ -85,7 +85,7 @@ def test_a_wrong_file_is_refused_in_one_line_that_names_it(
 
 def test_a_missing_file_answers_with_the_nearest(file: Path) -> None:
     with pytest.raises(NotFound, match=r"did you mean .*mine\.toml"):
-        registry.resolve(str(file.with_name("mien.toml")))
+        files.resolve(str(file.with_name("mien.toml")))
     with pytest.raises(BadValue, match=r"end it in \.toml"):
         files.write(file.with_name("mine.txt"), "flow", {})
 

@@ -39,6 +39,7 @@ def _partners(text: str) -> dict[str, str]:
 
 def sample(parsed: Parsed) -> Any:
     from genloom.verbs import sample as verb
+    from genloom.verbs.opened import open_run
 
     keys = ("n", "seed", "raw", "prompt", "prompts", "tell", "negative", "label", "runs", *SAMPLING)
     given = _given(parsed, *keys, "examples", "shots", "eta", "interval", "partner", "animate", *WRITING)
@@ -47,7 +48,7 @@ def sample(parsed: Parsed) -> Any:
     run = parsed.words[0]
     if "out" in parsed.values or parsed.on("json") or parsed.on("animate"):
         return verb.sample(run, **given, **_given(parsed, "out"))
-    loaded = verb.open_run(run, runs=str(given.get("runs", "runs")), raw=bool(given.get("raw", False)))
+    loaded = open_run(run, runs=str(given.get("runs", "runs")), raw=bool(given.get("raw", False)))
     whole = {"prompts", "negative", "logprobs", "examples", "shots"} & set(given)
     alone = not whole and "\x1e" not in str(given.get("prompt", ""))
     if alone and verb.streams(loaded) and given.get("n", 1) == 1:

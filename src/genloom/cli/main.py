@@ -91,10 +91,10 @@ def _help(parsed: Parsed) -> str:
     text = texts.verb_help(parsed.verb)
     name = parsed.word(0)
     if parsed.verb.name == "train" and name:
-        from genloom.recipes import fields, registry
+        from genloom.recipes import fields, files, registry
 
         size = parsed.values.get("size")
-        base, recipe = registry.resolve(name, str(size) if size is not None else None)
+        base, recipe = files.resolve(name, str(size) if size is not None else None)
         entry, infos = registry.entry(base), fields.leaves(recipe)
         sizes = f" Sizes: {', '.join(entry.sizes)}." if entry.sizes else ""
         text += "\n".join(["", "", f"fields of {name}: {entry.summary.rstrip('.')}.{sizes}", ""])

@@ -77,7 +77,7 @@ def _spread(values: list[list[float]]) -> tuple[float, float, float]:
 def _samples(record: Mapping[str, Any], folder: Path, share: float) -> Image.Image | None:
     """A row of samples for each generation of the first seed."""
     from genloom.report.pictures import sheet
-    from genloom.verbs.look import enlarged
+    from genloom.verbs.sheets import enlarged
 
     plan = record["plan"]
     rows = []
@@ -93,7 +93,7 @@ def _samples(record: Mapping[str, Any], folder: Path, share: float) -> Image.Ima
 def _real(real: Dataset) -> Image.Image:
     import torch
 
-    from genloom.verbs.look import tiles
+    from genloom.verbs.sheets import tiles
 
     image = next(k for k, f in real.spec.items() if f.role == "item")
     rows = torch.linspace(0, len(real.test) - 1, min(2 * COLUMNS, len(real.test))).long()

@@ -35,7 +35,7 @@ from genloom.metrics.vendi import vendi_score
 from genloom.modalities.image import to_array, to_bytes, to_float
 from genloom.runs import Run
 from genloom.runs.files import storage, write_atomic
-from genloom.verbs.sample import listens
+from genloom.verbs.opened import listens
 
 if TYPE_CHECKING:
     from genloom.data import Dataset

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from genloom.compare.plan import Plan
 from genloom.errors import BadData, GenloomError
 from genloom.runs import Run, read_json
-from genloom.verbs.evaluate import FILE, data_of, evaluate
+from genloom.verbs.evaluate import FILE, evaluate
+from genloom.verbs.opened import data_of
 from genloom.verbs.results import finite
 
 if TYPE_CHECKING:

@@ -84,8 +84,7 @@ def _listed(words: Sequence[str]) -> str:
 
 
 def _write_blind(plan: Mapping[str, Any], runs: Mapping[str, Run], path: Path, identity: str) -> None:
-    from genloom.verbs.evaluate import data_of
-    from genloom.verbs.sample import open_run
+    from genloom.verbs.opened import data_of, open_run
 
     seed = plan["evaluation_seed"]
     items: list[Item] = []
@@ -123,7 +122,8 @@ def _real(dataset: Any, seed: int) -> list[Item]:
 def _drawn(loaded: Any, word: str, seed: int) -> list[Item]:
     from genloom.core import CanSample
     from genloom.engine.preview import item_field
-    from genloom.verbs.sample import draw, sampling, several
+    from genloom.verbs.drawn import draw
+    from genloom.verbs.opened import sampling, several
 
     if not isinstance(loaded.model, CanSample):
         return []

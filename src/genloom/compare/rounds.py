@@ -22,8 +22,8 @@ from genloom.metrics.drawing import NotFinite
 from genloom.models.registry import model_class
 from genloom.runs import Run, write_json
 from genloom.verbs.look import _family
+from genloom.verbs.opened import listens
 from genloom.verbs.results import finite
-from genloom.verbs.sample import listens
 
 if TYPE_CHECKING:
     from genloom.compare.plan import Contestant, Plan

@@ -138,3 +138,15 @@ def _plain(value: Any) -> Any:
     if isinstance(value, tuple | list):
         return [_plain(v) for v in value]
     return value
+
+
+def resolve(word: str, size: str | None = None) -> tuple[str, registry.Recipe]:
+    """The name and the configuration that `word` means: a registered recipe, or a recipe file (a path ending in .toml),
+    whose name is that of the recipe it starts from. `size` goes before the file's own.
+
+    Raises NotFound, BadValue.
+    """
+    if not is_file(word):
+        return word, registry.get(word, size)
+    found = read(word, size)
+    return found.name, registry.override(registry.get(found.name, found.size), found.overrides)

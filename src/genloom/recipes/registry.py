@@ -152,20 +152,6 @@ def get(name: str, size: str | None = None) -> Recipe:
     return found.build(size=size)
 
 
-def resolve(word: str, size: str | None = None) -> tuple[str, Recipe]:
-    """The name and the configuration that `word` means: a registered recipe, or a recipe file (a path ending in .toml),
-    whose name is that of the recipe it starts from. `size` goes before the file's own.
-
-    Raises NotFound, BadValue.
-    """
-    from genloom.recipes import files
-
-    if not files.is_file(word):
-        return word, get(word, size)
-    read = files.read(word, size)
-    return read.name, override(get(read.name, read.size), read.overrides)
-
-
 def override(recipe: Recipe, values: Mapping[str, Any], flags: Iterable[str] = (), see: str = "") -> Recipe:
     """`recipe` with fields replaced by dotted name: {"config.width": 64, "optimizer.lr": "1e-3"}.
 

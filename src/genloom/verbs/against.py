@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genloom.errors import BadData, BadValue
-from genloom.verbs.evaluate import OWN, data_of, images_in
 from genloom.verbs.guiding import check_truncation
+from genloom.verbs.opened import OWN, AnyRun, data_of, images_in, open_run
 from genloom.verbs.results import Table, cell
-from genloom.verbs.sample import AnyRun, open_run
 
 if TYPE_CHECKING:
     from torch import Tensor

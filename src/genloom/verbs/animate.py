@@ -61,7 +61,7 @@ def check_kind(kind: str, where: object) -> None:
 
 def usual_count(shown: Field) -> int:
     """How many items are easily seen beside each other while they move."""
-    from genloom.verbs.look import tile_size
+    from genloom.verbs.sheets import tile_size
 
     return next(count for side, count in GRIDS if max(tile_size(shown)) <= side)
 

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from genloom.errors import BadData, BadValue
 from genloom.modalities.registry import modality
-from genloom.verbs.evaluate import data_of
+from genloom.verbs.opened import AnyRun, data_of, open_run
 from genloom.verbs.places import check_count, check_writable
 from genloom.verbs.results import Facts, finite
-from genloom.verbs.sample import AnyRun, open_run
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from genloom.errors import BadData, BadValue
 from genloom.modalities.registry import modality
-from genloom.verbs.evaluate import data_of
+from genloom.verbs.drawn import picture
+from genloom.verbs.opened import AnyRun, class_indices, data_of, open_run
 from genloom.verbs.places import check_count, check_out
 from genloom.verbs.results import Picture
-from genloom.verbs.sample import AnyRun, class_indices, open_run, picture
 from genloom.verbs.walks import decoded
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from typing import Any
 
 from genloom.errors import BadValue, GenloomError, NotFound
 from genloom.modalities.registry import learnt, modality
+from genloom.verbs.opened import AnyRun, find_run
 from genloom.verbs.places import check_out
 from genloom.verbs.results import Facts, Picture, Table, size_text
-from genloom.verbs.sample import AnyRun, find_run
 
 
 def runs(runs: str | Path = "runs") -> Table:
@@ -90,13 +90,13 @@ def _ailments(health: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
 
 def recipes(recipe: str | None = None, size: str | None = None) -> Table:
     """All recipes with what they are for; or the fields of one (or of a recipe file), with values and meaning."""
-    from genloom.recipes import fields, registry
+    from genloom.recipes import fields, files, registry
 
     if recipe is None:
         rows = [(e.name, ", ".join(e.sizes) or None, e.build().model, e.summary) for e in registry.entries()]
         notes = tuple(f"recipe {name} could not be loaded: {reason}" for name, reason in registry.broken.items())
         return Table("recipes", ("recipe", "sizes", "model", "summary"), tuple(rows), notes)
-    name, built = registry.resolve(recipe, size)
+    name, built = files.resolve(recipe, size)
     entry = registry.entry(name)
     infos = [i for i in fields.leaves(built) if i.path != "model"]
     shown = tuple((i.path, fields.shown(i.value), fields.type_name(i.type), i.help) for i in infos)

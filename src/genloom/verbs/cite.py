@@ -8,7 +8,7 @@ from pathlib import Path
 
 from genloom import __version__
 from genloom.errors import NotFound, unknown
-from genloom.verbs.sample import AnyRun, find_run
+from genloom.verbs.opened import AnyRun, find_run
 
 
 @dataclass(frozen=True)
@@ -45,15 +45,14 @@ def cite(run: AnyRun = None, runs: str | Path = "runs") -> Citation:
     """
     from genloom import data as sets
     from genloom.models.registry import model_class
-    from genloom.recipes import registry
-    from genloom.recipes.files import is_file
+    from genloom.recipes import files, registry
     from genloom.runs import list_runs
 
     if run is None:
         return Citation((genloom_entry(),))
     names = {e.name for e in registry.entries()}
-    if isinstance(run, str) and (run in names or is_file(run)):
-        _, recipe = registry.resolve(run)
+    if isinstance(run, str) and (run in names or files.is_file(run)):
+        _, recipe = files.resolve(run)
         model, source = recipe.model, ""
     else:
         try:

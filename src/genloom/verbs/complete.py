@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from genloom.errors import BadData, BadValue, NotFound, unknown
+from genloom.verbs.opened import AnyRun, open_run
 from genloom.verbs.places import check_count
 from genloom.verbs.results import Texts
-from genloom.verbs.sample import AnyRun, open_run
 from genloom.verbs.writing import Wishes, desk
 
 if TYPE_CHECKING:

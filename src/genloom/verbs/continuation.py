@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genloom.errors import BadData, BadValue, NotFound
-from genloom.verbs.evaluate import data_of
+from genloom.verbs.opened import data_of
 from genloom.verbs.places import check_count, check_out
 from genloom.verbs.results import Facts
 
@@ -40,7 +40,7 @@ def continued(
     from genloom.modalities import image, modality
     from genloom.models.diffusion.flow import Flow
     from genloom.samplers.restore import TIME, beginning
-    from genloom.verbs.translate import Job, condition_of, made_of
+    from genloom.verbs.tasks import Job, condition_of, made_of
 
     if not 0 < share < 1:
         raise BadValue(f"--share: expected a number between 0 and 1, got {share}")

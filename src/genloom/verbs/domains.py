@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genloom.errors import BadData, BadValue
-from genloom.verbs.evaluate import data_of
+from genloom.verbs.opened import data_of
 from genloom.verbs.photo import read_photo
 from genloom.verbs.places import check_count, check_out
 from genloom.verbs.results import Facts
@@ -40,7 +40,7 @@ def crossed(
     from genloom.core import translations
     from genloom.metrics.pairs import tasks_of, translated
     from genloom.modalities import image
-    from genloom.verbs.translate import condition_of
+    from genloom.verbs.tasks import condition_of
 
     where, model, spec = loaded.run.path, loaded.model, loaded.spec
     known = tasks_of(model, spec)
@@ -90,7 +90,7 @@ def _scored(
     from genloom.metrics.base import Result
     from genloom.metrics.pairs import MOST, held_out, likeness, simple, translated
     from genloom.modalities import image
-    from genloom.verbs.translate import condition_of
+    from genloom.verbs.tasks import condition_of
 
     dataset = data_of(loaded)
     source, target = between

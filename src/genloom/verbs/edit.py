@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genloom.errors import BadData, BadValue, NotFound
+from genloom.verbs.opened import AnyRun, class_indices, listens, open_run
 from genloom.verbs.photo import fitted_photo
 from genloom.verbs.places import check_out
 from genloom.verbs.results import Facts
-from genloom.verbs.sample import AnyRun, class_indices, listens, open_run
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -10,23 +10,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genloom.errors import BadData, BadValue, Storage
+from genloom.errors import BadValue, Storage
 from genloom.verbs.evaluation_page import page_of, write_page
 from genloom.verbs.guiding import check_truncation
+from genloom.verbs.opened import OWN, AnyRun, data_of, images_in, open_run, sampling
 from genloom.verbs.places import check_count
 from genloom.verbs.results import Table, aligned, cell, finite, html_table
-from genloom.verbs.sample import AnyRun, open_run, own_tokenizer, sampling
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from genloom.data import Dataset
-    from genloom.engine.load import Loaded
     from genloom.metrics.evaluate import Evaluation
-    from genloom.metrics.features import Extractor
 
 FILE = "evaluation.json"
-OWN = "own"
 SAMPLES = 5000  # images drawn of a run where nobody says otherwise
 _BESIDE = (
     "fd_floor",
@@ -83,28 +79,6 @@ class Evaluated:
 
     def _repr_html_(self) -> str:
         return html_table(self._columns, self.rows()) + "".join(f"<p>{n}</p>" for n in self.notes())
-
-
-def data_of(loaded: Loaded) -> Dataset:
-    """The data the run was trained on, with its labels: they make the extractor, the same for all models of the data.
-
-    Raises BadData where the data has changed since: held-out items may be so no longer.
-    """
-    from genloom import data as sets
-
-    if "imported" in loaded.run.config:
-        raise BadData(
-            f"{loaded.run.path} was imported and has no data of its own: measure what it writes "
-            "(`genloom evaluate FILE.jsonl --data D`), or a run that goes on from it (`genloom train --from`)"
-        )
-    found = sets.load(own_tokenizer(loaded.run, loaded.settings.data))
-    known = (loaded.run.config.get("dataset") or {}).get("digest")
-    if known is not None and known != found.digest:
-        raise BadData(
-            f"the data changed since {loaded.run.path} was trained ({known[:8]} then, {found.digest[:8]} now): "
-            "bring the old data back, or train a new run"
-        )
-    return found if found.options.labels else sets.load(replace(found.options, labels=True))
 
 
 def evaluate(
@@ -244,17 +218,6 @@ def file_of(extractor: str) -> str:
     """Where a run's figures in this extractor stand: those in the data set's own are what comparisons take up."""
     word = "".join(c if c.isalnum() or c in "-." else "_" for c in extractor)
     return FILE if extractor == OWN else f"evaluation-{word}.json"
-
-
-def images_in(extractor: str, modality: str, dataset: Dataset, device: Any = "cpu") -> Extractor | None:
-    """The extractor of that name; None for the data set's own. Raises BadValue where the data are no images."""
-    if extractor == OWN:
-        return None
-    if modality != "image":
-        raise BadValue(f"--extractor {extractor}: it is for images, and {dataset.name} holds {modality}s")
-    from genloom.metrics.extractors import extractor_named
-
-    return extractor_named(extractor, dataset, device)
 
 
 def _of_samples(

@@ -62,7 +62,7 @@ def _pictures(items: Tensor, dataset: Dataset, judged: Mapping[str, Any]) -> dic
 
     from genloom.modalities import image
     from genloom.report.pictures import pairs
-    from genloom.verbs.look import GRIDS, enlarged, tiles
+    from genloom.verbs.sheets import GRIDS, enlarged, tiles
 
     name = next(k for k, f in dataset.spec.items() if f.role == "item")
     if dataset.spec[name].modality != "image":

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from genloom.errors import BadValue, unknown
+from genloom.verbs.opened import AnyRun, open_run
 from genloom.verbs.results import Facts
-from genloom.verbs.sample import AnyRun, open_run
 
 
 def import_model(place: str | Path, name: str | None = None, runs: str | Path = "runs") -> Facts:

@@ -71,7 +71,7 @@ def check_truncation(loaded: Loaded, options: Sampling) -> None:
 
 def _worse(loaded: Loaded, options: Sampling, partner: Any, runs: Any) -> object:
     """The model that guidance leads away from."""
-    from genloom.verbs.sample import open_run
+    from genloom.verbs.opened import open_run
 
     if options.guidance == 1.0:
         raise BadValue("--partner needs guidance, and --guidance 1 is none: leave one of them out")
@@ -92,7 +92,7 @@ def avoided_class(loaded: Loaded, options: Sampling, word: str | int) -> Samplin
     import torch
 
     from genloom.core import the_class
-    from genloom.verbs.sample import class_indices, listens
+    from genloom.verbs.opened import class_indices, listens
 
     found = the_class(loaded.spec)
     if found is None:

@@ -22,7 +22,7 @@ def inside(loaded: Loaded, name: str, seed: int) -> dict[str, Image.Image]:
     import torch
 
     from genloom.core import CanDecode
-    from genloom.verbs.look import sheet_of, tile_size
+    from genloom.verbs.sheets import sheet_of, tile_size
     from genloom.verbs.walks import latent_shape, map_of, walks
 
     found: dict[str, Image.Image] = {}

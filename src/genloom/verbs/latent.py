@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, cast
 from genloom.errors import BadValue
 from genloom.modalities.registry import modality
 from genloom.verbs.animate import check_items, check_kind, check_moving, is_moving, moving
-from genloom.verbs.evaluate import data_of
+from genloom.verbs.drawn import picture
+from genloom.verbs.opened import AnyRun, class_indices, data_of, open_run
 from genloom.verbs.photo import read_photo
 from genloom.verbs.places import check_count, check_out
 from genloom.verbs.results import Picture
-from genloom.verbs.sample import AnyRun, class_indices, open_run, picture
 from genloom.verbs.styles import mixed, rows_of
 from genloom.verbs.walks import class_turns, corners_of, decoded, latent_shape, loops, map_of, walks
 

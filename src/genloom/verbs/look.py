@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 from genloom.errors import GenloomError
 from genloom.modalities.registry import modality
 from genloom.runs import read_json
-from genloom.verbs.evaluate import FILE, data_of, evaluate
-from genloom.verbs.sample import draw, open_run, sampling, several
+from genloom.verbs.drawn import draw
+from genloom.verbs.evaluate import FILE, evaluate
+from genloom.verbs.opened import data_of, open_run, sampling, several
+from genloom.verbs.sheets import GRIDS, enlarged, sheet_of, tile_size
 from genloom.verbs.writing import LENGTH
 
 if TYPE_CHECKING:
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
     from genloom.report.content import DataNote, Finding, ReportRun
     from genloom.runs import Run
 
-GRIDS = ((64, 64), (128, 36), (10**6, 16))  # pictures of up to so many pixels a side: so many of them
 PAIRS = 12
 CLIPS = 8  # sounds or moving pictures of each side
 SOUGHT = 200_000  # training items among which neighbours are sought
@@ -143,25 +144,6 @@ def _pictures(loaded: Loaded, dataset: Dataset | None, name: str, seed: int) -> 
     return found
 
 
-def tile_size(field: Field) -> tuple[int, int]:
-    """Height and width in pixels of the picture of an item; (1, 1) where items have none."""
-    import torch
-
-    kind = modality(field.modality)
-    if not kind.tiled:
-        return 1, 1
-    height, width = kind.codec.tiles(torch.zeros(1, *field.shape), field).shape[2:]
-    return height, width
-
-
-def sheet_of(items: Tensor, field: Field, columns: int | None = None) -> Image.Image:
-    """Items as a sheet of tiles, or as the one picture that their modality makes of them."""
-    kind = modality(field.modality)
-    if not kind.tiled:
-        return kind.codec.picture(items, field, columns)
-    return tiles(kind.codec.tiles(items, field), columns)
-
-
 def _pairs(items: Tensor, twins: Tensor, field: Field) -> Image.Image:
     """Items above their twins, in as many rows of pairs as fit."""
     from genloom.modalities import image
@@ -175,22 +157,6 @@ def _pairs(items: Tensor, twins: Tensor, field: Field) -> Image.Image:
         return pairs(some, others, enlarged(height, width))
     starts = range(0, len(some), across)
     return sheet([x[i : i + across] for i in starts for x in (some, others)], enlarged(height, width))
-
-
-def enlarged(height: int, width: int) -> int:
-    """How many times small pictures are enlarged, so that a browser does not blur their pixels."""
-    return max(1, min(4, round(112 / max(height, width))))
-
-
-def tiles(images: Tensor, columns: int | None = None) -> Image.Image:
-    """Images (n, C, h, w), bytes or in [-1, 1], as a sheet with see-through gaps, nearly square or of `columns`."""
-    from genloom.modalities import image
-    from genloom.report.pictures import sheet
-
-    array = image.to_array(images)
-    n, height, width = array.shape[:3]
-    columns = columns or image.columns_for(n, height, width)
-    return sheet([array[i : i + columns] for i in range(0, n, columns)], enlarged(height, width))
 
 
 def _twins(dataset: Dataset, name: str, samples: Tensor) -> Tensor:

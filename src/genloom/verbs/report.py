@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genloom.errors import BadValue
+from genloom.verbs.opened import AnyRun, find_run
 from genloom.verbs.places import check_count, check_writable
 from genloom.verbs.results import size_text
-from genloom.verbs.sample import AnyRun, find_run
 
 if TYPE_CHECKING:
     from genloom.engine.journal import Reporter

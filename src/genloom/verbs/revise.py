@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genloom.errors import BadData, BadValue
+from genloom.verbs.opened import AnyRun, open_run, sampling
 from genloom.verbs.places import check_count, check_writable
 from genloom.verbs.principles import Check, Constitution, Offence, check_of, cost, filled, read_constitution
 from genloom.verbs.prompts import caption_field, gathered
 from genloom.verbs.results import Table
-from genloom.verbs.sample import AnyRun, open_run, sampling
 from genloom.verbs.writer import Writer, greedy
 
 if TYPE_CHECKING:

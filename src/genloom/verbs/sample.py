@@ -2,188 +2,23 @@
 
 from __future__ import annotations
 
-import json
-import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
-from genloom.errors import BadValue, unknown
+from genloom.errors import BadValue
 from genloom.modalities.registry import modality
+from genloom.verbs.drawn import draw, picture
 from genloom.verbs.guiding import avoided_class, check_truncation, guided
+from genloom.verbs.opened import AnyRun, class_indices, open_run, prompt_ids, sampling, several, told_number
 from genloom.verbs.places import check_count, check_out
 from genloom.verbs.prompts import ALONE, EACH, SEPARATOR, caption_field, gathered, ids_of, sheet
 from genloom.verbs.results import Picture, Texts
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from genloom.core import Batch, DataSpec, Field, Sampling
-    from genloom.core.capabilities import Callback
-    from genloom.data.options import DataOptions
-    from genloom.engine.load import Loaded
-    from genloom.runs import Run
-
-CLIPS = 8  # sounds that a notebook shows
-AnyRun: TypeAlias = Any  # a Run, its path, name or number, what train() returned, or what open_run() did
-
-
-def find_run(run: AnyRun, runs: str | Path = "runs") -> Run:
-    """The run that is meant. Raises NotFound with the nearest names."""
-    from genloom.runs import Run, find
-
-    while not isinstance(run, Run | str | os.PathLike | int):
-        run = run.run
-    return run if isinstance(run, Run) else find(str(run) if isinstance(run, int) else run, runs)
-
-
-def own_tokenizer(run: Run, options: DataOptions) -> DataOptions:
-    """A run's data options with its own copy of a tokenizer that it took from another run, which may be gone."""
-    known = options.tokenizer in ("char", "byte", "bpe")
-    return options if known or not run.makes_texts else replace(options, tokenizer=str(run.path.absolute()))
-
-
-def open_run(run: AnyRun, runs: str | Path = "runs", raw: bool = False) -> Loaded:
-    """The run's model with its averaged weights (`raw`: those that were trained), ready to sample."""
-    from genloom.engine.load import Loaded, load
-
-    return run if isinstance(run, Loaded) else load(find_run(run, runs), raw=raw)
-
-
-def sampling(**choices: Any) -> Sampling:
-    """Choices at sampling time, checked; None leaves one to the model. Raises BadValue."""
-    from genloom.core import Sampling
-
-    given = {k: v for k, v in choices.items() if v is not None}
-    for name, least in (("steps", 1), ("length", 1), ("top_k", 0), ("guidance", 0), ("temperature", 0), ("top_p", 0)):
-        if name in given and not given[name] >= least:
-            raise BadValue(f"--{name.replace('_', '-')}: expected at least {least}, got {given[name]}")
-    if not 0 < given.get("top_p", 1) <= 1:
-        raise BadValue(f"--top-p: expected a probability above 0 and up to 1, got {given['top_p']}")
-    if given.get("prior", "fitted") not in ("fitted", "standard"):
-        raise BadValue(f"--prior: expected fitted or standard, got {given['prior']!r}")
-    if "solver" in given:
-        from genloom.samplers import solvers
-
-        known = getattr(solvers, "SOLVERS", None)
-        if known is not None and given["solver"] not in known:
-            raise unknown("solver", given["solver"], known)
-    return Sampling(**given)
-
-
-def class_indices(spec: DataSpec, label: str | int) -> list[int]:
-    """The class indices a --label means: a name, a number, or several by comma. Raises BadValue or NotFound."""
-    from genloom.core import the_class
-
-    found = the_class(spec)
-    if found is None:
-        raise BadValue(f"--label {label}: this run's model was trained without classes; leave --label out")
-    classes = found[1].classes
-    text = str(label)
-    words = [text] if text in classes else [w.strip() for w in text.split(",") if w.strip()]
-    indices = []
-    for word in words:
-        if word in classes:
-            indices.append(classes.index(word))
-        elif word.isdecimal() and int(word) < len(classes):
-            indices.append(int(word))
-        else:
-            raise unknown("class", word, classes)
-    if not indices:
-        raise BadValue(f"--label {text!r}: expected one of {', '.join(classes)}")
-    return indices
-
-
-def draw(
-    loaded: Loaded,
-    n: int,
-    *,
-    seed: int,
-    options: Sampling,
-    label: str | int | None = None,
-    prompt: str | None = None,
-    told: Batch | None = None,
-    watch: Callback | None = None,
-) -> Tensor:
-    """n new items (n, ...) in the item field's range, drawn in chunks from one stream; where there are several item
-    fields, n of each in turn. told: values of condition fields, one row each that holds for all items; watch: what the
-    sampler calls after each evaluation."""
-    import torch
-
-    from genloom.core import CanSample, the_class
-    from genloom.engine import preview
-
-    model, spec = loaded.model, loaded.spec
-    if not isinstance(model, CanSample):
-        raise BadValue(f"{loaded.run.path}: a model of type {type(model).__name__} does not sample")
-    name, kind = preview.item_field(spec)
-    condition: dict[str, Tensor] = {k: v.expand(n, *v.shape[1:]) for k, v in (told or {}).items()}
-    if label is not None:
-        indices, labelled = class_indices(spec, label), the_class(spec)
-        assert labelled is not None  # class_indices has refused otherwise
-        condition[labelled[0]] = torch.tensor(indices).repeat(-(-n // len(indices)))[:n]
-        if not listens(loaded, labelled[0]):
-            raise BadValue(f"--label {label}: the model of {loaded.run.path} does not listen to classes; leave it out")
-    if prompt is not None:
-        condition[name] = prompt_ids(loaded, prompt, kind).expand(n, -1)
-    generator = torch.Generator(loaded.device).manual_seed(seed)
-    condition = {k: v.to(loaded.device) for k, v in condition.items()}
-    with preview.resting(model), loaded.drawing():
-        drawn = preview.sample(model, n, generator, condition or None, options, watch)
-    return preview.beside(*preview.shown_columns(spec, drawn, None)) if several(spec) else drawn[name]
-
-
-def several(spec: DataSpec) -> int:
-    """How many item fields there are, where more than one; else 0."""
-    count = sum(f.role == "item" for f in spec.values())
-    return count if count > 1 else 0
-
-
-def listens(loaded: Loaded, name: str) -> bool:
-    """Whether the model's samples depend on the class field `name`; of one class alone nobody can tell."""
-    from genloom.engine import preview
-    from genloom.metrics.told import listens
-
-    if len(loaded.spec[name].classes) < 2:
-        return True
-    with preview.resting(loaded.model):
-        return listens(loaded.model, name)
-
-
-def prompt_ids(loaded: Loaded, prompt: str, kind: str) -> Tensor:
-    """The prompt's token ids (L,). Raises BadValue for a model of another modality or an empty prompt."""
-    import torch
-
-    if not modality(kind).written or loaded.tokenizer is None:
-        raise BadValue(
-            f"--prompt: this run's model makes {modality(kind).plural}, and continues no text; leave --prompt out"
-        )
-    ids = loaded.tokenizer.encode(prompt)
-    if not ids:
-        raise BadValue("--prompt is empty: expected some text to continue, or leave --prompt out")
-    return torch.tensor(ids, dtype=torch.int64)
-
-
-def told_number(loaded: Loaded, text: str) -> Batch:
-    """The condition that a --tell means: NAME=VALUE of a number told in training. Raises BadValue, NotFound."""
-    import numpy as np
-
-    from genloom.modalities.table import encode
-
-    known = {c.name: (k, f) for k, f in loaded.spec.items() if f.role == "condition" for c in f.columns}
-    if not known:
-        raise BadValue(f"--tell {text}: the model of {loaded.run.path} is told no number; leave it out")
-    name, _, value = text.partition("=")
-    if name.strip() not in known:
-        raise unknown("number", name.strip(), known)
-    try:
-        cells = np.array([[float(value)]])
-    except ValueError:
-        raise BadValue(f"--tell {text}: expected {name.strip()}=NUMBER, as {name.strip()}=2.5") from None
-    key, field = known[name.strip()]
-    return {key: encode(cells, field.columns)}
+    from genloom.core import Batch
 
 
 def sample(
@@ -357,37 +192,6 @@ def _file_name(n: int, seed: int, raw: bool, chosen: Mapping[str, Any], label: o
     ]
     parts += [f"{k}{v}" for k, v in chosen.items()]
     return "".join(c if c.isalnum() or c in "-." else "_" for c in "-".join(parts))
-
-
-def picture(
-    items: Tensor,
-    field: Field,
-    place: Path,
-    data: Mapping[str, Any],
-    *,
-    exact: bool = True,
-    out: str | Path | None = None,
-    columns: int | None = None,
-) -> Picture:
-    """Writes items (n, *field.shape) to `place`; the run, seed and choices go into the file where it has room. Says how
-    many hold what is no number."""
-    from genloom.metrics.drawing import not_finite
-    from genloom.modalities import image
-
-    codec = modality(field.modality).codec
-    metadata = {"genloom": json.dumps(data, default=str)}
-    target = out if exact and out is not None else place  # a final slash means a folder, and is lost in a Path
-    codec.save(items, field, target, columns=columns, metadata=metadata)
-    shown = items[: 16 * (columns or 16)]
-    sheet = image.png(codec.picture(shown, field, columns), metadata)
-    bad = not_finite(items)
-    notes: tuple[str, ...] = ()
-    if bad:
-        data = {**data, "not_finite": bad}
-        notes = (f"{bad:,} of {len(items):,} items hold NaN or infinity, and are shown black there: choose an earlier "
-                 "checkpoint, or train anew at a lower rate",)  # fmt: skip
-    array = codec.array(items, field)
-    return Picture(place, array, sheet, data, notes, clips=codec.clips(items[:CLIPS], field))
 
 
 def streams(run: AnyRun, runs: str | Path = "runs") -> bool:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from genloom.errors import BadValue, GenloomError
 from genloom.modalities.registry import modality
+from genloom.verbs.opened import AnyRun, find_run, own_tokenizer
 from genloom.verbs.places import check_writable
 from genloom.verbs.results import Facts
-from genloom.verbs.sample import AnyRun, find_run, own_tokenizer
 
 if TYPE_CHECKING:
     from genloom.engine.journal import Reporter
@@ -191,11 +191,11 @@ def _resume(
     from genloom import data as sets
     from genloom.data.foreign import source_of
     from genloom.engine.train import plan, settings_of
-    from genloom.recipes import registry
+    from genloom.recipes import files
 
     settings = settings_of(run)
     surplus = [k for k, v in given.items() if v is not None]
-    if recipe is not None and registry.resolve(recipe)[0] != settings.recipe:
+    if recipe is not None and files.resolve(recipe)[0] != settings.recipe:
         raise BadValue(f"{run.path} was made with recipe {settings.recipe!r}, not {recipe!r}: leave the recipe out")
     if surplus:
         raise BadValue(
@@ -215,10 +215,10 @@ def _resume(
 
 def _settings(recipe: str | None, size: str | None, other: Run | None) -> Settings:
     from genloom.engine.train import Settings, settings_of
-    from genloom.recipes import registry
+    from genloom.recipes import files, registry
 
     if recipe is not None:
-        name, made = registry.resolve(recipe, None if size is None else str(size))
+        name, made = files.resolve(recipe, None if size is None else str(size))
         origin = "" if name == recipe else str(Path(recipe).expanduser().absolute())
         return Settings(name, made.model, made.config, made.data, made.train, recipe_file=origin)
     if other is None:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 from genloom.errors import BadValue
 from genloom.modalities.registry import modality
+from genloom.verbs.drawn import picture
+from genloom.verbs.opened import AnyRun, open_run
 from genloom.verbs.places import check_count, check_out
 from genloom.verbs.results import Picture
-from genloom.verbs.sample import AnyRun, open_run, picture
 from genloom.verbs.walks import class_turns, decoded
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genloom.errors import BadData, BadValue, NotFound
-from genloom.verbs.evaluate import data_of
+from genloom.verbs.opened import data_of
 from genloom.verbs.places import check_count, check_out
 from genloom.verbs.results import Facts
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from genloom.errors import BadValue
-from genloom.verbs.sample import class_indices, listens
+from genloom.verbs.opened import class_indices, listens
 
 if TYPE_CHECKING:
     from torch import Tensor

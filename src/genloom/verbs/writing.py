@@ -173,7 +173,7 @@ def _light(loaded: Loaded) -> CanContinue:
 
 def _small(loaded: Loaded, run: AnyRun, runs: str | Path) -> CanContinue | None:
     from genloom.core import CanContinue
-    from genloom.verbs.sample import open_run
+    from genloom.verbs.opened import open_run
 
     if run is None:
         return None
