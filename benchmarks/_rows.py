@@ -107,6 +107,8 @@ def diffusion() -> list[Row]:
     speed = result("diffusion")
     ours, theirs = speed["points"]["genloom"], speed["points"]["diffusers"]
     told, few = result("text_to_image"), result("few_steps")
+    speech = result("sound_and_video_mel")["results"]["mel"]
+    clips = result("sound_and_video_video")["results"]["video"]
     teacher, student = ({e["evaluations"]: e["fd"] for e in few[who]["fd"]} for who in ("teacher", "student"))
     seen, new, pairs = (told["r_precision"][f"retrieval{k}"] for k in ("_seen", "", "_pairs"))
     return [
@@ -139,6 +141,17 @@ def diffusion() -> list[Row]:
             f"{pairs['value']:.0%}, no better than chance ({pairs['chance']:.0%}); real pictures "
             f"{pairs['real_pictures']:.0%}",
             "text_to_image.py",
+        ),
+        (
+            f"`flow` on spoken digits, {speech['updates']:,} updates: FD as heard at n = {speech['samples']:,}; of real "
+            "recordings that went through a spectrogram and back",
+            f"**{speech['FD, as heard']:.2f}**; {speech['FD, sound of real spectrograms']:.2f}",
+            "sound_and_video.py",
+        ),
+        (
+            f"`flow` on moving digits, {clips['updates']:,} updates: FD of frames; of training clips",
+            f"{clips['FD']:.1f}, digits cannot be read yet; {clips['FD of training items']:.2f}",
+            "sound_and_video.py",
         ),
     ]
 
