@@ -143,8 +143,8 @@ def diffusion() -> list[Row]:
             "text_to_image.py",
         ),
         (
-            f"`flow` on spoken digits, {speech['updates']:,} updates: FD as heard at n = {speech['samples']:,}; of real "
-            "recordings that went through a spectrogram and back",
+            f"`flow` on spoken digits, {speech['updates']:,} updates: FD as heard at n = {speech['samples']:,}; of "
+            "real recordings that went through a spectrogram and back",
             f"**{speech['FD, as heard']:.2f}**; {speech['FD, sound of real spectrograms']:.2f}",
             "sound_and_video.py",
         ),
