@@ -58,13 +58,16 @@ def test_parameters_of_torchscript_by_name(tmp_path: Path) -> None:
         assert np.array_equal(found[name], value.numpy()), name
 
 
-def test_an_archive_that_asks_for_more_is_refused(tmp_path: Path) -> None:
+def test_an_archive_that_asks_for_more_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with zipfile.ZipFile(tmp_path / "net.pt", "w") as archive:
         archive.writestr("net/data.pkl", pickle.dumps(Evil(tmp_path / "ran")))
     with pytest.raises(Damaged, match="arrays alone"):
         read_script(tmp_path / "net.pt")
     assert not (tmp_path / "ran").exists()
     (tmp_path / "net.pt").write_bytes(b"no archive")
+    with pytest.raises(Damaged, match="get the file anew where it came from"):  # a file of the user's was not fetched
+        read_script(tmp_path / "net.pt")
+    monkeypatch.setenv("GENLOOM_CACHE", str(tmp_path))
     with pytest.raises(Damaged, match="remove the set and fetch it again"):
         read_script(tmp_path / "net.pt")
 

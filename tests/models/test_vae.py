@@ -185,6 +185,18 @@ def test_a_learnt_prior_holds_the_posteriors_of_its_items() -> None:
     assert float((drawn == 1.0).float().mean()) == pytest.approx(1 / 3, abs=0.1)
 
 
+def test_the_divergence_is_charged_little_by_little_in_its_warm_up() -> None:
+    torch.manual_seed(0)
+    model = VAE(replace(SMALL, beta=2.0, kl_warmup=0.5), _spec())
+    costs = {}
+    for progress in (0.0, 0.25, 0.5, 1.0):
+        found = model.loss(
+            Phase("vae", "vae"), {"image": _images(16)}, Step(seed=1, rows=(0, 16, 16), progress=progress)
+        )
+        costs[progress] = float((found.total.detach() * 64 - found.parts["distortion"]) / found.parts["kl"])
+    assert costs == pytest.approx({0.0: 0.0, 0.25: 1.0, 0.5: 2.0, 1.0: 2.0}, abs=1e-3)
+
+
 def test_a_second_stage_learns_codes_that_are_not_normal() -> None:
     g = _generator()
     torch.manual_seed(0)
@@ -215,6 +227,7 @@ def test_a_second_stage_learns_codes_that_are_not_normal() -> None:
         ({"prior": "flat"}, "mixture, vamp or two-stage, got 'flat'"),
         ({"samples": 0}, "1 or more"),
         ({"beta": -1.0}, "0"),
+        ({"kl_warmup": 1.5}, "share of the run from 0 to 1, got 1.5"),
     ],
 )
 def test_choices_that_mean_nothing_are_refused(changes: dict[str, object], said: str) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from genloom.data.cache import cache_dir
 from genloom.errors import Damaged
 
 Arrays = dict[str, NDArray[Any]]
@@ -172,7 +173,9 @@ class _reading:
         if isinstance(error, Damaged) or not isinstance(error, Exception):
             return
         why = " ".join(str(error).split())[:150] or type(error).__name__
-        raise Damaged(f"{self.path} is not made of arrays alone ({why}): remove the set and fetch it again") from error
+        fetched = self.path.absolute().is_relative_to(cache_dir().absolute())
+        cure = "remove the set and fetch it again" if fetched else "get the file anew where it came from, or write it anew"
+        raise Damaged(f"{self.path} is not made of arrays alone ({why}): {cure}") from error
 
 
 def _flat(node: Any, prefix: str = "") -> Arrays:
