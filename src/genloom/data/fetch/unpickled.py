@@ -174,7 +174,7 @@ class _reading:
             return
         why = " ".join(str(error).split())[:150] or type(error).__name__
         fetched = self.path.absolute().is_relative_to(cache_dir().absolute())
-        cure = "remove the set and fetch it again" if fetched else "get the file anew where it came from, or write it anew"
+        cure = "remove the set and fetch it again" if fetched else "get the file anew where it came from"
         raise Damaged(f"{self.path} is not made of arrays alone ({why}): {cure}") from error
 
 
