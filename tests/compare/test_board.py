@@ -11,7 +11,7 @@ from genloom.compare.board import comparison, complete_seeds, significance, tabl
 
 
 def result(key: str, value: float | None, name: str = "", **protocol: Any) -> dict[str, Any]:
-    better = "lower" if key == "fd" else "higher"
+    better = "lower" if key.split(":")[-1] == "fd" else "higher"
     found = {"key": key, "name": name or key, "value": value, "interval": None, "n": 500, "better": better}
     return {**found, "protocol": protocol}
 
@@ -112,3 +112,17 @@ def test_the_gravest_verdict_on_copies_is_said() -> None:
         run["evaluation"]["memorisation"] = {"verdict": verdict}
     assert "a fail, b inconclusive" in str(table(record(*runs, seeds=(0, 1))))
     assert "copies" not in str(table(FULL))
+
+
+def test_models_of_two_collections_are_ranked_by_the_mean_of_their_distances() -> None:
+    def two(word: str, seed: int, day: float, night: float) -> dict[str, Any]:
+        results = [result("day:fd", day, "FD(x@1) of day"), result("night:fd", night, "FD(y@1) of night")]
+        return {**entry(word, seed, 1.0), "evaluation": {"results": results}}
+
+    found = comparison(
+        record(*(two(w, s, d + s, n) for w, d, n in (("far", 9, 30), ("near", 10, 20)) for s in range(3)))
+    )
+    assert [s.name for s in found.standings] == ["near", "far"]
+    figure = found.standings[0].figures["fd"]
+    assert figure is not None
+    assert figure.value == pytest.approx(15.5)

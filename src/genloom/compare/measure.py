@@ -19,6 +19,8 @@ from genloom.verbs.opened import data_of
 from genloom.verbs.results import finite
 
 if TYPE_CHECKING:
+    import torch
+
     from genloom.data import Dataset
     from genloom.engine.load import Loaded
 
@@ -72,9 +74,21 @@ def curve(run: Run, plan: Plan) -> list[dict[str, Any]]:
 def value_of(evaluation: Mapping[str, Any], key: str) -> dict[str, Any] | None:
     """The figure `key` of an evaluation: {"value", "interval", "n", "name", "better"}; None where it was not measured.
 
-    "smallest_share" is the share of the class that is rarest among the samples, "bits_per_character" the nats in bits.
+    "smallest_share" is the share of the class that is rarest among the samples, "bits_per_character" the nats in bits;
+    of a model of several collections, "fd" is the mean of theirs.
     """
     results = {r["key"]: r for r in evaluation.get("results", ())}
+    each = [r for k, r in results.items() if k.endswith(f":{key}")]
+    if key == "fd" and each and all(r["value"] is not None for r in each):
+        value, n = sum(r["value"] for r in each) / len(each), min(r["n"] for r in each)
+        return {
+            **_short(each[0]),
+            "value": value,
+            "interval": None,
+            "n": n,
+            "name": "FD, mean of collections",
+            "how": "",
+        }
     if key == "smallest_share":
         shares = [r for k, r in results.items() if k.startswith("share:")]
         if not shares:
@@ -101,34 +115,46 @@ def _figure(loaded: Loaded, dataset: Dataset, plan: Plan, last: bool) -> float:
     import torch
 
     from genloom.engine.preview import item_field
-    from genloom.metrics.drawing import NotFinite, draw
-    from genloom.metrics.figures import frechet_alone
+    from genloom.metrics.drawing import NotFinite
     from genloom.metrics.likelihood import likelihood
-    from genloom.metrics.pairs import to_be_made
-    from genloom.metrics.pictured import pictured_set
-    from genloom.metrics.store import extractor_for
 
-    name, modality = item_field(dataset.spec)
     generator = torch.Generator(loaded.device).manual_seed(plan.evaluation_seed)
     if plan.key == "fd":
-        shown = pictured_set(dataset.only(name))
-        net = extractor_for(shown, device=loaded.device)
         try:
-            with loaded.drawing():
-                told = to_be_made(loaded.model, dataset.spec, dataset.test, name, plan.curve_n)
-                images = draw(loaded.model, name, plan.curve_n, generator, field=dataset.spec[name], told=told)
+            found = [_distance(loaded, dataset, name, plan.curve_n, generator) for name in dataset.items]
         except NotFinite:
             if last:
                 raise
             return math.nan
-        return frechet_alone(net, shown, net.features(images))
+        return sum(found) / len(found)
+    name, modality = item_field(dataset.spec)
     tokenizer = dataset.tokenizer if modality == "text" else None
-    found = likelihood(loaded.model, dataset.test, dataset.spec[name], generator=generator, limit=plan.curve_n,
+    results = likelihood(loaded.model, dataset.test, dataset.spec[name], generator=generator, limit=plan.curve_n,
                        tokenizer=tokenizer, text_key=name)  # fmt: skip
-    figure = value_of({"results": [r.to_json() for r in found]}, plan.key)
+    figure = value_of({"results": [r.to_json() for r in results]}, plan.key)
     if figure is None:
         raise BadData(f"{loaded.run.path} gives no {plan.key}: it cannot be compared by it")
     return float(figure["value"])
+
+
+def _distance(loaded: Loaded, dataset: Dataset, name: str, n: int, generator: torch.Generator) -> float:
+    """The Frechet distance of n samples of `name`; where they are made of another collection, of its held-out items."""
+    from genloom.metrics.drawing import draw
+    from genloom.metrics.figures import frechet_alone
+    from genloom.metrics.pairs import source_of, to_be_made
+    from genloom.metrics.pictured import pictured_set
+    from genloom.metrics.store import extractor_for
+
+    shown = pictured_set(dataset.only(name))
+    net = extractor_for(shown, device=loaded.device)
+    source = source_of(loaded.model, dataset.spec, name)
+    translated = source is not None and source in dataset.items
+    held_out = dataset.only(source).test if source is not None and translated else dataset.test
+    count = min(n, len(held_out)) if translated else n
+    with loaded.drawing():
+        told = to_be_made(loaded.model, dataset.spec, held_out, name, count)
+        images = draw(loaded.model, name, count, generator, field=dataset.spec[name], told=told)
+    return frechet_alone(net, shown, net.features(images))
 
 
 def _own(loaded: Loaded) -> Dataset:

@@ -146,10 +146,11 @@ def _model(run: Run) -> dict[str, Any]:
 
 def _check_comparable(record: Mapping[str, Any]) -> None:
     """Raises BadData where the distances of two runs must not stand side by side, with the reason and the cure."""
-    found = [r for e in record["runs"] for r in e["evaluation"].get("results", ()) if r["key"] == "fd"]
-    for other in found[1:]:
+    found = [r for e in record["runs"] for r in e["evaluation"].get("results", ()) if r["key"].split(":")[-1] == "fd"]
+    first = {r["key"]: r for r in reversed(found)}  # of each collection by itself
+    for other in found:
         try:
-            comparable(Result.from_json(found[0]), Result.from_json(other))
+            comparable(Result.from_json(first[other["key"]]), Result.from_json(other))
         except BadValue as error:
             raise BadData(
                 f"{error}. Here: delete evaluation.json and curve.json of the older runs and comparison.json, and "
