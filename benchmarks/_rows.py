@@ -106,7 +106,8 @@ def diffusion() -> list[Row]:
     """Diffusion and flows."""
     speed = result("diffusion")
     ours, theirs = speed["points"]["genloom"], speed["points"]["diffusers"]
-    told, few = result("text_to_image"), result("few_steps")
+    told, few, latent = (result(n) for n in ("text_to_image", "few_steps", "latent"))
+    last = {k: v["curve"][-1]["fd"] for k, v in latent.items() if isinstance(v, dict) and "curve" in v}
     speech = result("sound_and_video_mel")["results"]["mel"]
     clips = result("sound_and_video_video")["results"]["video"]
     teacher, student = ({e["evaluations"]: e["fd"] for e in few[who]["fd"]} for who in ("teacher", "student"))
@@ -129,6 +130,12 @@ def diffusion() -> list[Row]:
             f"**{figure(student[1])}, {figure(student[2])}**; {figure(teacher[1])}, {figure(teacher[2])}, "
             f"{figure(teacher[12])}",
             "few_steps.py",
+        ),
+        (
+            f"64x64 emoji, {latent['seconds each']:.0f} s of one core, n = {latent['n']}: FD of `latent-flow`, its "
+            f"autoencoder's time included; `flow` on pixels, stems 4 and 2 (floor {latent['floor']:.1f})",
+            f"**{figure(last['latent'])}**; {figure(last['pixels, stem 4'])}, {figure(last['pixels, stem 2'])}",
+            "latent.py",
         ),
         (
             f"`text-to-image`, emoji, {told['trained']['seconds'] / 60:.0f} minutes of a shared core: samples whose "

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from _result import RESULTS, publish
+from _result import RESULTS, publish, save_small
 from genloom.core import CanCompress, Sampling
 from genloom.data import DataOptions, Dataset, load
 from genloom.engine import moments
@@ -113,7 +113,7 @@ def main() -> None:
     best = min(results[name]["curve"][-1]["fd"] for name in results if name != "latent")
     won = next((p["seconds"] for p in results["latent"]["curve"] if p["fd"] <= best), None)
     RESULTS.mkdir(exist_ok=True)
-    grid(torch.cat(pictures), 20).save(RESULTS / "latent.png")
+    save_small(grid(torch.cat(pictures), 20), RESULTS / "latent.png")
     publish(
         "latent",
         {
