@@ -30,6 +30,7 @@ _VERBS = {
     "reconstruct": "latent",
     "translate": "translate",
     "edit": "edit",
+    "search": "search",
     "anomaly": "anomaly",
     "import_model": "exchange",
     "export_model": "exchange",

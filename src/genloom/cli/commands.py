@@ -160,6 +160,15 @@ def edit(parsed: Parsed) -> Any:
     return edit(parsed.words[0], parsed.words[1], **_given(parsed, *keys))
 
 
+def search(parsed: Parsed) -> Any:
+    from genloom.verbs.search import search
+
+    if "property" not in parsed.values:
+        raise BadValue("--property: expected what is sought, such as --property logp or package.module:function")
+    keys = ("target", "minimise", "n", "start", "rounds", "tries", "seed", "raw", "out", "runs")
+    return search(parsed.words[0], str(parsed.values["property"]), **_given(parsed, *keys))
+
+
 def merge(parsed: Parsed) -> Any:
     from genloom.verbs.exchange import merge
 
@@ -269,6 +278,7 @@ COMMANDS: dict[str, Callable[[Parsed], Any]] = {
     "translate": translate,
     "anomaly": anomaly,
     "edit": edit,
+    "search": search,
     "compare": compare,
     "tune": tune,
     "experiment collapse": experiment_collapse,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from genloom.core import CanDecode, CanEncode, Model, Sampling, the_item
+from genloom.core import TOKENS, CanDecode, CanEncode, Model, Sampling, the_item
 from genloom.metrics.base import Result, SplitLike, spread
 
 CITATION = (
@@ -31,7 +31,7 @@ def active_units_result(model: Model, split: SplitLike, seed: int = 0) -> Result
     """How many numbers of a model's codes are active over held-out items; None for fewer than two items."""
     assert isinstance(model, CanEncode)
     assert isinstance(model, CanDecode)
-    key = the_item(split.spec, ("image", "table", "vector"), "active units")[0]
+    key = the_item(split.spec, ("image", "table", "vector", *TOKENS), "active units")[0]
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
     index = spread(len(split), ITEMS)
     if len(index) < 2:

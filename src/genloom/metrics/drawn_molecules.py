@@ -28,7 +28,8 @@ class HasSmiles(Protocol):
     def smiles(self, index: Tensor) -> list[str]: ...
 
 
-def _all(split: HasSmiles) -> Iterator[str]:
+def lines(split: HasSmiles) -> Iterator[str]:
+    """Every molecule of a split, as it stands there."""
     for start in range(0, len(split), _BLOCK):
         yield from split.smiles(torch.arange(start, min(start + _BLOCK, len(split))))
 
@@ -37,7 +38,7 @@ def of_molecules(rows: Tensor, field: Field, train: HasSmiles, held_out: HasSmil
     """The figures of items (n, L) beside held-out ones."""
     drawn = strings(rows.numpy(), field)
     theirs, known = (part.smiles(spread(len(part), MEASURED, seed)) for part in (held_out, train))
-    return molecule_figures(drawn, theirs, known, _all(train), seed=seed)
+    return molecule_figures(drawn, theirs, known, lines(train), seed=seed)
 
 
 @torch.no_grad()

@@ -44,8 +44,10 @@ def extractor_named(name: str, dataset: DatasetLike, device: torch.device | str 
     raise BadValue(f"--extractor {name}: expected one of {', '.join(NAMES)}, or package.module:function")
 
 
-def imported(name: str) -> Callable[[Tensor], Any]:
+def imported(name: str, flag: str = "--extractor", of: str = "images") -> Callable[[Tensor], Any]:
     """The function that package.module:function names; modules in the current folder are found too.
+
+    flag, of: what asked for it and what it is a function of, for messages.
 
     Raises NotFound where there is none, BadValue where it cannot be called.
     """
@@ -57,11 +59,11 @@ def imported(name: str) -> Callable[[Tensor], Any]:
         for part in attribute.split("."):
             found = getattr(found, part)
     except (ImportError, AttributeError, ValueError) as error:
-        raise NotFound(f"--extractor {name}: {error}; expected package.module:function that can be imported") from None
+        raise NotFound(f"{flag} {name}: {error}; expected package.module:function that can be imported") from None
     finally:
         sys.path.remove(here)
     if not callable(found):
-        raise BadValue(f"--extractor {name}: it is {type(found).__name__}, expected a function of images")
+        raise BadValue(f"{flag} {name}: it is {type(found).__name__}, expected a function of {of}")
     return found
 
 

@@ -87,7 +87,7 @@ def molecule_figures(
     floor = internal_diversity(held_out[:SIMILAR])[0]
     how = {**shared, "fingerprint": "Morgan, radius 2, 1,024 bits", "interval": "jackknife, 95%", "floor": floor}
     found.append(Result("diversity", "internal diversity", value, interval, len(valid[:SIMILAR]), how, CITATION))
-    for name in chemistry.PROPERTIES:
+    for name in chemistry.COMPARED:
         mine, theirs, real = (chemistry.properties(part[:MEASURED], name) for part in (valid, held_out, train))
         mine, theirs, real = (part[np.isfinite(part)] for part in (mine, theirs, real))
         if min(map(len, (mine, theirs, real))) < _FEWEST:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from genloom.core import Batch, CanDecode, CanEncode, Model, the_class, the_item
+from genloom.core import Batch, CanDecode, CanEncode, Field, Model, counted, the_class, the_item
 from genloom.metrics import lpips, similarity
 from genloom.metrics.base import Result, SplitLike, spread
 from genloom.metrics.weights import here
@@ -53,6 +53,32 @@ def reconstruction_results(model: Model, split: SplitLike, most: int = ITEMS) ->
         found.append(("lpips", "LPIPS of reconstructions", apart, lpips.CITATION, "lower", told))
     return [_mean(key, name, values.double(), len(originals), told, citation, better)
             for key, name, values, citation, better, told in found if len(values)]  # fmt: skip
+
+
+def same_tokens(originals_NL: Tensor, copies_NL: Tensor, field: Field) -> tuple[Tensor, Tensor]:
+    """Whether each item came back unchanged (N,), and the share of its own tokens that did, in their places (N,)."""
+    own = counted(originals_NL, field)
+    same = ((originals_NL == copies_NL) & own).sum(1)
+    return (same == own.sum(1)).double(), same.double() / own.sum(1)
+
+
+@torch.no_grad()
+def copied_results(model: Model, split: SplitLike, key: str, field: Field, most: int = ITEMS) -> list[Result]:
+    """The same of items of tokens: how many come back unchanged, and how many tokens stay in their places."""
+    assert isinstance(model, CanEncode)
+    assert isinstance(model, CanDecode)
+    device = next((p.device for p in model.parameters()), torch.device("cpu"))
+    both = []
+    for rows in spread(len(split), most).split(BATCH):
+        batch = {k: v.to(device) for k, v in split.batch(rows).items()}
+        both.append(same_tokens(batch[key], model.decode(model.encode(batch))[key], field))
+    whole, share = (torch.cat([pair[i] for pair in both]).cpu() for i in (0, 1))
+    n = len(whole)
+    told = {"items": "held-out, spread evenly", "decoded": "the likeliest item of the code"}
+    return [
+        _mean("exact_copies", "items given back unchanged", whole, n, told, "", "higher"),
+        _mean("same_tokens", "tokens given back in their places", share, n, told, "", "higher"),
+    ]
 
 
 def _mean(key: str, name: str, values: Tensor, n: int, told: dict[str, str], citation: str, better: str) -> Result:

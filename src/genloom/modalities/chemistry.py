@@ -13,16 +13,18 @@ from PIL import Image
 
 from genloom.errors import BadValue, unknown
 
-PROPERTIES = ("logp", "qed", "weight", "sa")
+PROPERTIES = ("logp", "qed", "weight", "sa", "rings")
+COMPARED = ("logp", "qed", "weight", "sa")  # whose distances to held-out molecules are given (MOSES)
 NAMES = {
     "logp": "logP (Crippen)",
     "qed": "QED",
     "weight": "molecular weight",
     "sa": "synthetic accessibility",
+    "rings": "rings",
 }
 """What each is called: the logarithm of the octanol-water partition coefficient (Wildman and Crippen 1999), the
-quantitative estimate of drug-likeness (Bickerton et al. 2012), Daltons, and 1 (easy to make) to 10 (Ertl and
-Schuffenhauer 2009)."""
+quantitative estimate of drug-likeness (Bickerton et al. 2012), Daltons, 1 (easy to make) to 10 (Ertl and
+Schuffenhauer 2009), and how many rings there are (the smallest set of them)."""
 
 
 def there() -> bool:
@@ -77,6 +79,8 @@ def property_of(found: Any, name: str) -> float:
         return float(_rdkit("Chem.QED").qed(found))
     if name == "sa":
         return float(_rdkit("Contrib.SA_Score.sascorer").calculateScore(found))
+    if name == "rings":
+        return float(_rdkit("Chem.rdMolDescriptors").CalcNumRings(found))
     raise unknown("property", name, PROPERTIES)
 
 

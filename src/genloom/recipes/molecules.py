@@ -47,7 +47,7 @@ def molecules_gpt(size: str = "nano") -> Recipe:
 
 @recipe(
     "molecules-vae",
-    "small molecules as points of a space: copies, and walks between two",
+    "small molecules as points of a space: copies, walks between two, a search for a property",
     sizes=("small", "base"),
     smoke={
         "train.budget": "30steps",

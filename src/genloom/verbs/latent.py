@@ -201,12 +201,13 @@ def reconstruct(
     runs: str | Path = "runs",
 ) -> Picture:
     """n held-out items (test split) and what the model makes of their codes, with the mean squared error of pixels
-    in [-1, 1] and the mean PSNR. A .npy holds the n originals, then the n reconstructions. Raises BadValue where there
-    is no encoder.
+    in [-1, 1] and the mean PSNR; of items of tokens, how many come back unchanged. A .npy holds the n originals, then
+    the n reconstructions. Raises BadValue where there is no encoder.
     """
     import torch
 
-    from genloom.core import CanDecode, CanEncode
+    from genloom.core import TOKENS, CanDecode, CanEncode
+    from genloom.metrics.reconstruction import same_tokens
     from genloom.modalities import image
 
     check_count(n)
@@ -225,11 +226,17 @@ def reconstruct(
         condition = {k: batch[k] for k, f in loaded.spec.items() if f.role == "condition"}
         copies = decoded(model, model.encode(batch), name, condition)
     originals = batch[name].cpu()
-    squared = (originals - copies).square().flatten(1).mean(1)
-    error, decibels = float(squared.mean()), float((10 * (4 / squared).log10()).mean())
-    data = {"run": str(loaded.run.path), "n": len(chosen), "seed": seed, "raw": raw, "mse": error, "psnr": decibels}
+    data: dict[str, Any] = {"run": str(loaded.run.path), "n": len(chosen), "seed": seed, "raw": raw}
+    if loaded.spec[name].modality in TOKENS:
+        whole, share = (float(x.mean()) for x in same_tokens(originals, copies, loaded.spec[name]))
+        data |= {"exact": whole, "tokens": share}
+        said = f"{whole:.1%} unchanged, {share:.1%} of an item's tokens"
+    else:
+        squared = (originals - copies).square().flatten(1).mean(1)
+        error, decibels = float(squared.mean()), float((10 * (4 / squared).log10()).mean())
+        data |= {"mse": error, "psnr": decibels}
+        said = f"mean squared error {error:.4f} (pixels in [-1, 1]), PSNR {decibels:.1f} dB"
     result = picture(torch.cat([originals, copies]), loaded.spec[name], place, data)
-    said = f"mean squared error {error:.4f} (pixels in [-1, 1]), PSNR {decibels:.1f} dB"
     if place.suffix == ".npy":
         return replace(result, notes=(*result.notes, said))
     codec, field = modality(loaded.spec[name].modality).codec, loaded.spec[name]

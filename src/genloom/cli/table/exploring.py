@@ -200,4 +200,32 @@ EXPLORING = (
             "genloom edit 0002-r3gan photo.png --to dark --identity lpips-alex",
         ),
     ),
+    Verb(
+        "search",
+        "search a run's latent space for items with a property: highest, lowest, or near a target",
+        (RUN,),
+        (
+            Flag(
+                "--property",
+                "text",
+                "of molecules logp, qed, weight, sa or rings; of any items package.module:function",
+            ),
+            Flag("--target", "float", "the value that is sought", "the greatest"),
+            Flag("--minimise", "switch", "seek the least value"),
+            Flag("--n", "int", "how many of the best are written", "16", short="-n"),
+            Flag("--start", "int", "training items whose codes the search begins at", "500"),
+            Flag("--rounds", "int", "rounds of proposals", "10"),
+            Flag("--tries", "int", "items that are decoded in each", "50"),
+            SEED,
+            RAW,
+            Flag("--out", "text", "where to write, best first: found.smi, found.png", "RUN/samples/", metavar="PATH"),
+            RUNS,
+        ),
+        (
+            "genloom search 0001-molecules-vae --property qed",
+            "genloom search 0001-molecules-vae --property logp --target 5 --out greasy.smi",
+        ),
+        "Codes near the best ones are tried where a Gaussian process, fitted to all that were tried before, expects "
+        "most. What is found stands beside as many training items and random samples as were decoded.",
+    ),
 )
