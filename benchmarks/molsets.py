@@ -12,7 +12,7 @@
             `genloom search` for the highest QED and for a logP of 4
 
 Each of `--only` writes its part into results/molsets.json and keeps the others. A run that --runs holds already is
-measured as it is. rdkit is needed.
+resumed where it stopped, or measured as it is. rdkit is needed.
 """
 
 from __future__ import annotations
@@ -46,12 +46,14 @@ def one(part: str, a: argparse.Namespace, runs: str) -> dict[str, Any]:
     recipe, overrides = RECIPES[part]
     if part == "told":
         overrides = {**overrides, "data.limit": a.limit}
-    kept = [
-        run for run in list_runs(runs) if run.path.name == f"molsets-{part}" and run.status.get("state") == "finished"
-    ]
-    run = kept[0] if kept else genloom.train(
-        recipe, data="molsets", budget=a.budget, seed=a.seed, runs=runs, name=f"molsets-{part}", overrides=overrides
-    ).run  # fmt: skip
+    run = next((run for run in list_runs(runs) if run.path.name == f"molsets-{part}"), None)
+    if run is None:
+        name = f"molsets-{part}"
+        run = genloom.train(
+            recipe, data="molsets", budget=a.budget, seed=a.seed, runs=runs, name=name, overrides=overrides
+        ).run
+    elif run.status.get("state") != "finished":
+        run = genloom.train(resume=run.path).run
     loaded = load(run)
     measured = genloom.evaluate(loaded, n=a.n, seed=a.seed, page=False).to_json()
     figures: dict[str, Any] = {
