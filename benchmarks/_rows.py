@@ -64,6 +64,7 @@ def adversarial() -> list[Row]:
     ways, kinds = gan["ways"], r3gan["class_shares"].values()
     drawn = result("pix2pix")["pairs"]["openmoji"]
     coloured = drawn["ways"]
+    found = result("infogan")["kinds"]["agreed"]
     return [
         (
             "`r3gan`, Fashion-MNIST, 10 minutes, by class: precision, recall (k = 5, n = 5,000), smallest class",
@@ -87,6 +88,12 @@ def adversarial() -> list[Row]:
             "an adversarial step: what the engine adds to its networks' processor time (the goal is 10%)",
             " and ".join(f"`{k}` **{v['overhead']:.1%}**" for k, v in result("gan_step")["models"].items()),
             "gan_step.py",
+        ),
+        (
+            f"`infogan` on MNIST, {found['steps']:,} updates: errors of a code found without labels as the digit "
+            "(goal 10%)",
+            f"{found['error']:.0%}; another run had 11% ([page](docs/models/infogan.md))",
+            "infogan.py",
         ),
         (
             "`gan-mlp`, 10 epochs of 60,000 images: wall time",
@@ -199,11 +206,17 @@ def engine() -> list[Row]:
     speed, resumed, scale, start = (result(n) for n in ("engine_speed", "resume", "scale", "startup"))
     flow, seconds = result("flow_fashion"), start["median_seconds"]
     arrays, folder = list(scale["arrays"].values()), scale["folder"]
+    chosen = result("precision")
     return [
         (
             "training images/s, same network and optimizer: our engine, all its work counted, to a plain fp32 loop",
             f"**{speed['ratio']:.2f}x**; the recipe as it comes, with Muon, {flow['engine_over_plain_loop']:.2f}x",
             "engine_speed.py",
+        ),
+        (
+            f"number format and compiling chosen by itself, {chosen['seconds']:.0f} s: share of the best one's items",
+            ", ".join(f"`{k}` **{v['share_of_best']:.0%}**" for k, v in chosen["recipes"].items()),
+            "precision.py",
         ),
         (
             f"runs killed (SIGKILL) {resumed['kills']} times and resumed: tensors that differ from runs never stopped",

@@ -68,7 +68,8 @@ def main() -> None:
         save_small(grid(sheet(model), 10), RESULTS / f"infogan_{name}.png")
         print(name, found[name], flush=True)
     shared = "the machine was shared with other work; figures are counted in steps"
-    publish("infogan", {"kinds": found, "chance": 0.9, "goal": 0.1, "shared": shared}, "python benchmarks/infogan.py")
+    command = f"python benchmarks/infogan.py --steps {options.steps} --only {' '.join(options.only)}"
+    publish("infogan", {"kinds": found, "chance": 0.9, "goal": 0.1, "shared": shared}, command)
 
 
 if __name__ == "__main__":

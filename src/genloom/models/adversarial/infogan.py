@@ -195,7 +195,7 @@ class InfoGAN(Model, CanSample, CanDecode, HasCodes):
 
     def with_moved(self, fake: Tensor, step: Step) -> Tensor:
         """Generated pictures, and behind them the same ones moved a little, where the config asks for that."""
-        jitter = self.config.jitter
+        jitter = self.config.jitter if self.config.categories else 0.0
         return torch.cat([fake, jittered(fake, step.rand(len(fake), 6), jitter)]) if jitter else fake
 
     def surprise(self, said: Tensor, of_moved: Tensor, kinds: list[Tensor], numbers: Tensor) -> tuple[Tensor, Tensor]:
