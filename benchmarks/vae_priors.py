@@ -160,7 +160,7 @@ def main() -> None:
         for warm in (0.0, WARM):
             started = time.monotonic()
             name = f"VampPrior, warm-up {warm:g}" if warm else "VampPrior"
-            model = trained(root, f"vamp-{warm:g}", data, steps, prior="vamp", kl_warmup=warm)
+            model = trained(root, f"vamp-{warm:g}", data, steps, prior="vamp", kl_warmup=(0.0, warm))
             seconds[name] = round(time.monotonic() - started, 1)
             measured(model, name, "own")
 

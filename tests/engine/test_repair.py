@@ -43,6 +43,7 @@ from genloom.errors import BadValue
 from genloom.models.adversarial.gan import GANConfig
 from genloom.models.adversarial.gan_mlp import MLPGANConfig
 from genloom.models.adversarial.r3gan import R3GANConfig
+from genloom.models.autoencoding.vae import VAEConfig
 from genloom.models.autoencoding.vae_mlp import MLPVAEConfig
 from genloom.runs import Run
 from genloom.verbs import catalogue
@@ -199,6 +200,9 @@ def test_models_are_given_what_they_have(shop: Shop) -> None:
     assert [next(iter(r.changes)) for r in course_gan] == ["config.r1", "config.loss", "config.instance_noise"]
     beta = course(physician(shop, MLPVAEConfig(latent=4, hidden=16, beta=9.0), "vae-mlp"), "posterior collapse")
     assert [next(iter(r.changes)) for r in beta] == ["config.beta", "config.kl_warmup", "config.free_bits"]
+    larger = course(physician(shop, VAEConfig(beta=9.0), "vae"), "posterior collapse")
+    before, after = next(r.changes["config.kl_warmup"] for r in larger if "config.kl_warmup" in r.changes)
+    assert (before, len(after)) == ((0.0, 0.0), 2)
 
 
 def test_a_compiled_discriminator_is_not_penalised(shop: Shop) -> None:

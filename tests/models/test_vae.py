@@ -187,7 +187,7 @@ def test_a_learnt_prior_holds_the_posteriors_of_its_items() -> None:
 
 def test_the_divergence_is_charged_little_by_little_in_its_warm_up() -> None:
     torch.manual_seed(0)
-    model = VAE(replace(SMALL, beta=2.0, kl_warmup=0.5), _spec())
+    model = VAE(replace(SMALL, beta=2.0, kl_warmup=(0.0, 0.5)), _spec())
     costs = {}
     for progress in (0.0, 0.25, 0.5, 1.0):
         found = model.loss(
@@ -227,7 +227,7 @@ def test_a_second_stage_learns_codes_that_are_not_normal() -> None:
         ({"prior": "flat"}, "mixture, vamp or two-stage, got 'flat'"),
         ({"samples": 0}, "1 or more"),
         ({"beta": -1.0}, "0"),
-        ({"kl_warmup": 1.5}, "share of the run from 0 to 1, got 1.5"),
+        ({"kl_warmup": (0.0, 1.5)}, "stretch of progress, as 0,0.5, got 0,1.5"),
     ],
 )
 def test_choices_that_mean_nothing_are_refused(changes: dict[str, object], said: str) -> None:

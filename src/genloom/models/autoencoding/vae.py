@@ -54,7 +54,8 @@ class VAEConfig:
     width: channels at half the image's size, doubled at every further halving up to four times.
     blocks: residual blocks at each size.
     beta: weight of the KL divergence in training; 1 is the bound itself.
-    kl_warmup: share of the run in which that weight rises from 0, so that the decoder learns to listen first.
+    kl_warmup: stretch of progress in which that weight rises from 0 while training, as 0,0.5, so that the
+        decoder learns to listen first; 0,0 has none.
     samples: draws of the code for each item in training; from 2 on the loss is the importance-weighted bound.
     nll_samples: draws for each item where its likelihood is measured; more give a tighter bound.
     prior: what new codes are drawn from. "mixture": Gaussians fitted to the codes after training; "vamp": the
@@ -71,7 +72,7 @@ class VAEConfig:
     width: int = 32
     blocks: int = 1
     beta: float = 1.0
-    kl_warmup: float = 0.0
+    kl_warmup: tuple[float, float] = (0.0, 0.0)
     samples: int = 1
     nll_samples: int = 1
     prior: Literal["mixture", "vamp", "two-stage"] = "mixture"
@@ -146,7 +147,7 @@ class VAE(Model, CanSample, CanDecode, CanEncode, HasLikelihood):
         log_sigma = optimal_log_sigma(step.gather(error_B))
         distortion_KB = gaussian_nll(x_KB, reconstruction, log_sigma).view(-1, len(x))
         rate_KB = self.rate(z_KBD, mean, log_variance)
-        beta = self.config.beta * (risen(step.progress, 0.0, self.config.kl_warmup) if self.config.kl_warmup else 1.0)
+        beta = self.config.beta * (risen(step.progress, *self.config.kl_warmup) if self.training else 1.0)
         bound = importance_bound(-distortion_KB - beta * rate_KB).mean()
         parts = {"distortion": distortion_KB.detach().mean(), "kl": rate_KB.detach().mean(), "sigma": log_sigma.exp()}
         memo = {"squared_error": error_B, **({"items": x} if self.vamp is not None else {})}
@@ -270,5 +271,6 @@ def check(config: VAEConfig) -> None:
             raise BadValue(f"--config.{name}: expected 1 or more, got {getattr(config, name)}")
     if config.beta < 0:
         raise BadValue(f"--config.beta: expected a weight of 0 or more, got {config.beta:g}")
-    if not 0 <= config.kl_warmup <= 1:
-        raise BadValue(f"--config.kl_warmup: expected a share of the run from 0 to 1, got {config.kl_warmup:g}")
+    start, end = config.kl_warmup
+    if not 0 <= start <= end <= 1:
+        raise BadValue(f"--config.kl_warmup: expected a stretch of progress, as 0,0.5, got {start:g},{end:g}")
