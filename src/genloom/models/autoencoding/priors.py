@@ -44,6 +44,14 @@ def fit_mixture(codes_ND: np.ndarray, components: int, seed: int) -> tuple[np.nd
     return mixture.weights_, mixture.means_, np.linalg.cholesky(mixture.covariances_)
 
 
+def fill_mixture(buffers: tuple[Tensor, Tensor, Tensor], codes_ND: Tensor, seed: int) -> None:
+    """Writes the mixture of these codes into buffers of weights (K,), means (K, D) and factors (K, D, D); components
+    that are not needed get weight 0."""
+    found = fit_mixture(codes_ND.double().cpu().numpy(), len(buffers[0]), seed)
+    for buffer, value in zip(buffers, found, strict=True):
+        buffer.zero_()[: len(value)] = torch.from_numpy(value).to(buffer)
+
+
 def draw_mixture(weights: Tensor, means: Tensor, factors: Tensor, noise_ND: Tensor, dart_N: Tensor) -> Tensor:
     """Draws of a mixture of Gaussians, by standard normal noise and uniform darts; components of weight 0 come last."""
     which = torch.searchsorted(weights.cumsum(0), dart_N).clamp_max(int((weights > 0).sum()) - 1)
@@ -68,9 +76,7 @@ class FittedMixture(nn.Module):
         return bool(self.weights.any())
 
     def fit(self, codes_ND: Tensor, seed: int) -> None:
-        found = fit_mixture(codes_ND.double().cpu().numpy(), len(self.weights), seed)
-        for buffer, value in zip((self.weights, self.means, self.factors), found, strict=True):
-            buffer.zero_()[: len(value)] = torch.from_numpy(value).to(buffer)
+        fill_mixture((self.weights, self.means, self.factors), codes_ND, seed)
 
     def draw(self, noise_ND: Tensor, dart_N: Tensor) -> Tensor:
         return draw_mixture(self.weights, self.means, self.factors, noise_ND, dart_N)

@@ -35,7 +35,7 @@ from genloom.core import (
 )
 from genloom.core.capabilities import Callback
 from genloom.errors import BadValue
-from genloom.models.autoencoding.priors import SecondStage, VampPrior, draw_mixture, fit_mixture
+from genloom.models.autoencoding.priors import SecondStage, VampPrior, draw_mixture, fill_mixture
 from genloom.nets.conv import Decoder, Encoder, halvings
 from genloom.objectives.likelihood import (
     discretised_gaussian_nll,
@@ -208,9 +208,7 @@ class VAE(Model, CanSample, CanDecode, CanEncode, HasLikelihood):
         self.log_sigma.copy_(optimal_log_sigma(torch.cat(errors)))
         if self.config.prior != "mixture":
             return
-        found = fit_mixture(torch.cat(codes).double().cpu().numpy(), self.config.components, step.seed)
-        for buffer, value in zip((self.weights, self.means, self.factors), found, strict=True):
-            buffer.zero_()[: len(value)] = torch.from_numpy(value).to(buffer)
+        fill_mixture((self.weights, self.means, self.factors), torch.cat(codes), step.seed)
         self.fitted.fill_(True)
 
     def prior(self, n: int, *, options: Sampling = Sampling(), generator: torch.Generator) -> Tensor:
