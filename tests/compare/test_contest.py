@@ -290,7 +290,9 @@ def test_runs_have_processes_of_their_own_and_ctrl_c_stops_them(tmp_path: Path, 
     words = [sys.executable, "-m", "genloom", "compare", "vae-mlp", "--data", "digits", "--budget", "1h"]
     words += ["--seeds", "1", "--out", "c", "--n", "60", *FIELDS]
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    process = subprocess.Popen(words, cwd=tmp_path, env=environment, **pipes)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a suite in the background ignores it, and a
+    process = subprocess.Popen(words, cwd=tmp_path, env=environment, **pipes)  # child would inherit that
+    signal.signal(signal.SIGINT, before)
     run = tmp_path / "c" / "runs" / "vae-mlp-s0"
     rows = run / "metrics.jsonl"
     deadline = time.monotonic() + 60
