@@ -70,6 +70,7 @@ class PPCA(Model, CanSample, CanDecode, CanEncode, HasLikelihood):
         self.shape, self.range = field.shape, field.range
         found = the_class(spec)
         self.label, classes = (found[0], len(found[1].classes)) if found else ("", 1)
+        self.listens_to = (self.label,) if self.label else ()  # what `sample` may be told
         self.pixels = math.prod(field.shape)
         self.bin = (field.range[1] - field.range[0]) / 255  # distance between two stored values
         self.weight = nn.Parameter(0.05 * torch.randn(classes, self.pixels, config.latent))

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from genloom.core import Batch, CanSample, Loss, Model, Optimizer, Phase, Player, Sampling, Step
+from genloom.core import Batch, CanSample, Loss, Model, Optimizer, Phase, Player, Step
 from genloom.testing import check_model
 
 
@@ -33,6 +33,7 @@ class Mean(Model, CanSample):
         self.mean = nn.Parameter(torch.zeros(spec["image"].shape))
         self.idle = nn.Parameter(torch.zeros(2))
         self.register_buffer("calls", torch.zeros(()))
+        self.listens_to = {"deaf": ("label",), "mistaken": ("lable",)}.get(config.flaw, ())
 
     def players(self) -> tuple[Player, ...]:
         names = ("mean", "idle") if self.config.flaw == "idle" else ("mean",)
@@ -52,9 +53,11 @@ class Mean(Model, CanSample):
             error = 2 * error.detach() - error  # its value is right, its gradient points the wrong way
         return Loss(error.mean())
 
-    def sample(self, n: int, *, options: Sampling = Sampling(), generator: torch.Generator, **_: Any) -> Batch:
+    def sample(self, n: int, *, condition: Any = None, generator: torch.Generator, **_: Any) -> Batch:  # type: ignore[override]
         noise = torch.randn(n, *self.mean.shape, generator=generator) * 0.1
         x: Tensor = self.mean + noise
+        if self.config.flaw == "secretive" and condition:
+            x = x * (1 + condition["label"][:, None, None, None])
         if self.config.flaw == "fixed":
             x = self.mean.expand(n, -1, -1, -1)
         if self.config.flaw == "global":
@@ -75,6 +78,9 @@ def test_an_honest_model_passes() -> None:
         ("rows", "two_processes: the gradient 'mean/mean' differs"),
         ("upwards", "learns: the monitor"),
         ("fixed", "samples: another generator gives the same samples"),
+        ("deaf", "listening: samples do not depend on 'label'; listens_to says otherwise"),
+        ("secretive", "listening: samples depend on 'label'; listens_to says otherwise"),
+        ("mistaken", "listening: it says it listens to 'lable'"),
     ],
 )
 def test_each_broken_promise_is_named(flaw: str, said: str) -> None:

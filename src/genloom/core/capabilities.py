@@ -81,10 +81,14 @@ class Sampling:
 
 
 class CanSample(ABC):
-    """Draws new items. `iterative`: by many evaluations of a network, each of which mends what the last one left: these
-    may run in the reduced precision that training ran in."""
+    """Draws new items.
+
+    iterative: by many evaluations of a network, each of which mends what the last one left: these may run in the
+    reduced precision that training ran in. listens_to: the data's condition fields that samples depend on, by name.
+    """
 
     iterative: ClassVar[bool] = False
+    listens_to: tuple[str, ...] = ()
 
     @abstractmethod
     def sample(

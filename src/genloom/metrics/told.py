@@ -6,8 +6,6 @@ tell; chance is one in as many as there are classes.
 
 from __future__ import annotations
 
-from copy import deepcopy
-
 import torch
 from torch import Tensor
 
@@ -21,49 +19,10 @@ from genloom.metrics.store import DatasetLike, rows_of, split_features
 
 MOST = 1000  # samples that are drawn for it
 CHUNK = 256
-SHAKE = 0.2  # standard deviation of the noise on weights that shows what a young model is going to hear
-SHAKEN = 8  # items compared then
 CITATION = (
     "@inproceedings{odena2017conditional, title={Conditional Image Synthesis with Auxiliary Classifier {GAN}s}, "
     "author={Odena, Augustus and Olah, Christopher and Shlens, Jonathon}, booktitle={ICML}, year={2017}}"
 )
-
-
-@torch.no_grad()
-def listens(model: Model, name: str) -> bool:
-    """Whether samples of a model at rest depend on the class field `name`, or would after more training.
-
-    Samples of the same draws and two classes are compared. Where they are alike, so they are once more with noise on
-    the weights of a copy: weights that begin at zero, and too few steps to move a word, hide a class that is heard.
-    """
-    if not isinstance(model, CanSample):
-        return False
-    if _differs(model, name, 1):
-        return True
-    if not any(p.is_floating_point() for p in model.parameters()):
-        return False
-    shaken = deepcopy(model)
-    generators: dict[torch.device, torch.Generator] = {}
-    for weight in shaken.parameters():
-        if weight.is_floating_point():
-            if weight.device not in generators:
-                generators[weight.device] = torch.Generator(weight.device).manual_seed(0)
-            generator = generators[weight.device]
-            noise = torch.randn(weight.shape, generator=generator, device=weight.device, dtype=weight.dtype)
-            weight.add_(noise, alpha=SHAKE)
-    return _differs(shaken, name, SHAKEN)
-
-
-def _differs(model: CanSample, name: str, n: int) -> bool:
-    """Whether n items of the same draws differ between the first two classes."""
-    assert isinstance(model, Model)
-    device = next((p.device for p in model.parameters()), torch.device("cpu"))
-    quick, items = Sampling(steps=2), []  # a difference shows after two steps as after a thousand
-    for index in (0, 1):
-        condition = {name: torch.full((n,), index, device=device)}
-        generator = torch.Generator(device).manual_seed(0)
-        items.append(model.sample(n, condition=condition, options=quick, generator=generator))
-    return any(not torch.equal(items[0][k].nan_to_num(), items[1][k].nan_to_num()) for k in items[0] if k != name)
 
 
 @torch.no_grad()
@@ -82,14 +41,14 @@ def class_accuracy(
     found = the_class(dataset.spec)
     if found is None or judge.classes != found[1].classes or len(judge.classes) < 2:
         return []
+    if not isinstance(model, CanSample) or found[0] not in model.listens_to:
+        return []
     asked = torch.arange(most) % len(judge.classes)
     item = next(k for k, f in dataset.spec.items() if f.role == "item")
     parts: list[Tensor] = []
     training = model.training
     model.eval()
     try:
-        if not isinstance(model, CanSample) or not listens(model, found[0]):
-            return []
         for label in asked.split(CHUNK):
             told = {found[0]: label.to(generator.device)}
             made = model.sample(len(label), condition=told, options=options, generator=generator)[item]

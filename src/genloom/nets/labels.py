@@ -10,8 +10,8 @@ from genloom.errors import BadValue
 
 
 class Labels(nn.Module):
-    """The class field of a data set. name: of the field, "" where the data has no classes; width: of the embedding, 0
-    for none."""
+    """The class field of a data set. name: of the field, "" where the data has no classes; fields: that name, or
+    none; width: of the embedding, 0 for none."""
 
     counts: Tensor
 
@@ -20,6 +20,7 @@ class Labels(nn.Module):
         found = the_class(spec)
         self.name, self.classes = (found[0], len(found[1].classes)) if found else ("", 0)
         self.table = nn.Embedding(self.classes, width) if self.classes and width else None
+        self.fields = (self.name,) if self.name else ()
         self.register_buffer("counts", torch.zeros(self.classes, dtype=torch.int64))
 
     def forward(self, label: Tensor) -> Tensor:

@@ -4,10 +4,24 @@ from __future__ import annotations
 
 import torch
 
-from genloom.core import CanContinue, CanDecode, CanEncode, CanStream, HasCodes, HasLikelihood, Sampling
+from genloom.core import (
+    Batch,
+    CanContinue,
+    CanDecode,
+    CanEncode,
+    CanSample,
+    CanStream,
+    HasCodes,
+    HasLikelihood,
+    Model,
+    Sampling,
+)
 from genloom.engine.preview import resting
 from genloom.testing.case import Case, dice, draw
 from genloom.testing.continuing import reads_on
+
+SHAKE = 0.2  # deviation of the noise on weights by which a young model shows what it hears
+HEARD = 8  # items that are compared then
 
 
 def check_samples(case: Case) -> None:
@@ -29,6 +43,40 @@ def check_samples(case: Case) -> None:
     once, again, other = draw(model, 3), draw(model, 3), draw(model, 3, seed=2)
     assert torch.equal(once[case.item], again[case.item]), "the same generator gives different samples"
     assert not torch.equal(once[case.item], other[case.item]), "another generator gives the same samples"
+
+
+def check_listening(case: Case) -> None:
+    """Samples depend on the condition fields that the model says it listens to, and on no others."""
+    model = case.build()
+    case.play(case.game(model), 0, 3)
+    assert isinstance(model, CanSample)
+    known = [name for name, field in case.dataset.spec.items() if field.role == "condition"]
+    for name in model.listens_to:
+        assert name in known, f"it says it listens to {name!r}, the data's conditions are {known}"
+    # weights that begin at zero, and too few steps to move a word, hide what is heard
+    with torch.no_grad():
+        noise = dice()
+        for weight in model.parameters():
+            weight.add_(torch.randn(weight.shape, generator=noise), alpha=SHAKE)
+    for name in known:
+        heard, said = _hears(case, model, name), name in model.listens_to
+        assert heard == said, f"samples {'depend' if heard else 'do not depend'} on {name!r}; listens_to says otherwise"
+
+
+def _hears(case: Case, model: Model, name: str) -> bool:
+    """Whether samples of the same draws differ between two values that items have of a condition field."""
+    values = case.dataset.train.batch(torch.arange(len(case.dataset.train)))[name]
+    other = values[(values != values[0]).flatten(1).any(1) if values.ndim > 1 else values != values[0]]
+    assert len(other), f"all items have the same {name!r}: nothing tells whether a model listens to it"
+    drawn = [_told(model, {name: value[None].expand(HEARD, *value.shape)}) for value in (values[0], other[0])]
+    return any(not torch.equal(drawn[0][k].nan_to_num(), drawn[1][k].nan_to_num()) for k in drawn[0] if k != name)
+
+
+def _told(model: Model, condition: Batch) -> Batch:
+    assert isinstance(model, CanSample)
+    with resting(model):
+        options = Sampling(length=6, steps=2)  # a difference shows after two steps as after a thousand
+        return model.sample(HEARD, condition=condition, options=options, generator=dice())
 
 
 def check_latents(case: Case) -> None:

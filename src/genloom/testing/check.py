@@ -50,7 +50,7 @@ TRAINED: dict[str, Callable[[Case], None]] = {
 }
 COUNTED: dict[str, Callable[[Case], None]] = {"counts_last": promises.check_counts_last}
 BY_CAPABILITY: dict[type, dict[str, Callable[[Case], None]]] = {
-    CanSample: {"samples": abilities.check_samples},
+    CanSample: {"samples": abilities.check_samples, "listening": abilities.check_listening},
     CanDecode: {"latents": abilities.check_latents},
     CanEncode: {"encoding": abilities.check_encoding},
     HasCodes: {"codes": abilities.check_codes},

@@ -130,14 +130,10 @@ def class_indices(spec: DataSpec, label: str | int) -> list[int]:
 
 
 def listens(loaded: Loaded, name: str) -> bool:
-    """Whether the model's samples depend on the class field `name`; of one class alone nobody can tell."""
-    from genloom.engine import preview
-    from genloom.metrics.told import listens
+    """Whether the model's samples depend on the condition field `name`."""
+    from genloom.core import CanSample
 
-    if len(loaded.spec[name].classes) < 2:
-        return True
-    with preview.resting(loaded.model):
-        return listens(loaded.model, name)
+    return isinstance(loaded.model, CanSample) and name in loaded.model.listens_to
 
 
 def prompt_ids(loaded: Loaded, prompt: str, kind: str) -> Tensor:

@@ -159,6 +159,7 @@ class GAN(Model, CanSample, CanDecode):
         self.shape, self.range = field.shape, field.range
         told = spec if config.conditional else {}
         self.classes = Labels(told, config.embedding)
+        self.listens_to = self.classes.fields
         check_classes(config, self.classes)
         if self.classes.name and config.packing > 1:
             raise BadValue(f"packing {config.packing} judges items without their class: add --config.conditional false")

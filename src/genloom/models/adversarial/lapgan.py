@@ -141,6 +141,7 @@ class LAPGAN(Model, CanSample, CanDecode):
             )
         told = spec if config.conditional else {}
         self.classes = Labels(told, config.embedding)
+        self.listens_to = self.classes.fields
         into = config.latent + (config.embedding if self.classes.name else 0)
         self.base = Decoder(into, (channels, *smallest), width=config.width, blocks=1, count=2)
         sizes = [(smallest[0] << (config.levels - k), smallest[1] << (config.levels - k)) for k in range(config.levels)]

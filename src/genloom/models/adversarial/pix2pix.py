@@ -93,6 +93,7 @@ class Pix2Pix(Model, CanSample, CanTranslate):
         nn.Module.__init__(self)
         self.config, self.spec = config, spec
         self.source, self.item = the_pair(spec, "pix2pix")
+        self.listens_to = (self.source,)
         field = spec[self.item]
         channels, *size = field.shape
         # remembers pictures of training items, of which samples are made where nobody gives any

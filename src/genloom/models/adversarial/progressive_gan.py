@@ -118,6 +118,7 @@ class ProgressiveGAN(Model, CanSample, CanDecode):
         self.steps = halvings(field.shape[1], field.shape[2], "progressive-gan", smallest=4)
         told = spec if config.conditional else {}
         self.classes = Labels(told, config.embedding)
+        self.listens_to = self.classes.fields
         into = config.latent + (config.embedding if self.classes.name else 0)
         self.generator = GrowingGenerator(into, field.shape, config.width, self.steps)
         self.discriminator = Discriminator(GrowingJudge(field.shape, config.width, self.steps), told)

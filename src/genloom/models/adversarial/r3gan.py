@@ -159,6 +159,7 @@ class R3GAN(Model, CanSample, CanDecode):
         self.shape, self.range = field.shape, field.range
         found = the_class(spec) if config.conditional else None
         self.label, classes = (found[0], len(found[1].classes)) if found else ("", 0)
+        self.listens_to = (self.label,) if self.label else ()
         count = halvings(field.shape[1], field.shape[2], "r3gan")
         into = config.latent + (config.embedding if classes else 0)
         self.generator = Generator(into, field.shape, config.width, config.blocks, count)

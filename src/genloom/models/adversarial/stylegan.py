@@ -145,6 +145,7 @@ class StyleGAN(Model, CanSample, CanDecode, HasStyles):
         count = halvings(field.shape[1], field.shape[2], "stylegan", smallest=4)
         told = spec if config.conditional else {}
         self.classes = Labels(told, config.embedding)
+        self.listens_to = self.classes.fields
         steered = config.style + (config.embedding if self.classes.name else 0)
         self.mapping = StyleMapping(config.latent, config.style, config.depth)
         self.synthesis = StyleSynthesis(field.shape, steered, config.width, count)

@@ -119,6 +119,7 @@ class TextGAN(Model, CanSample, CanDecode):
             )
         count = halvings(field.shape[1], field.shape[2], "text-to-image-gan")
         self.reader = Conditioner(spec, config.embedding)
+        self.listens_to = self.reader.fields
         into = config.latent + config.embedding
         self.generator = Decoder(into, field.shape, width=config.width, blocks=1, count=count)
         self.discriminator = Discriminator(spec, field.shape, config, count)

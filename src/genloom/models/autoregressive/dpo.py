@@ -69,6 +69,7 @@ class DPO(Model, CanSample, CanMerge):
             raise BadValue(f"config.beta must be above 0, got {config.beta}: at 0 no preference could be learnt")
         check_preferences(spec, "dpo")
         self.policy = Policy(cast(GPT, given["reference"]), config.tuning, spec, "dpo", asks=True)
+        self.listens_to = self.policy.listens_to
 
     def players(self) -> tuple[Player, ...]:
         return (Player("adapters", ("policy.adapters.*",), self.config.optimizer),)

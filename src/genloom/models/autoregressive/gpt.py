@@ -131,6 +131,7 @@ class GPT(Model, CanSample, CanStream, CanContinue, CanLighten, HasLikelihood):
         self.network = self._network(max(self.vocabulary, self.start + 1))
         told = {k: f for k, f in spec.items() if f.role == "item" or f.modality in ("class", "vector")}
         self.conditioner = Conditioner(told, config.width)
+        self.listens_to = self.conditioner.fields
 
     def _network(self, ids: int) -> Transformer | PortableTransformer:
         """The network that sees `ids` kinds of tokens, the start symbol among them."""

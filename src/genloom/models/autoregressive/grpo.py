@@ -82,6 +82,7 @@ class GRPO(Model, CanSample, CanMerge):
                 f"temperature above 0, got {config.group}, {config.replays} and {config.temperature}"
             )
         self.policy = Policy(cast(GPT, given["reference"]), config.tuning, spec, "grpo", asks=True)
+        self.listens_to = self.policy.listens_to
         self.reward = given["reward"]
         self._held: tuple[int, Batch] | None = None  # a step's answers, for its further updates
 

@@ -49,7 +49,10 @@ def joined(prompt_BP: Tensor, text_BL: Tensor, end: int, apart: bool) -> tuple[T
 
 
 class Policy(nn.Module):
-    """`base` and its adapters, over data of prompts with answers (`prompt` is their field) or of plain texts ("")."""
+    """`base` and its adapters, over data of prompts with answers (`prompt` is their field) or of plain texts ("").
+
+    listens_to: the condition fields that what it writes depends on.
+    """
 
     def __init__(self, base: GPT, tuning: Tuning, spec: DataSpec, who: str, asks: bool) -> None:
         super().__init__()
@@ -60,6 +63,7 @@ class Policy(nn.Module):
         if asks or field.end >= 0:
             self.prompt, told = the_prompt(spec, who)
             (self.reads,) = told.shape
+        self.listens_to = (self.prompt,) if self.prompt else base.listens_to
         if base.vocabulary != field.vocabulary:
             raise BadData(
                 f"the model that {who} stands on knows {base.vocabulary:,} tokens, this data set has "

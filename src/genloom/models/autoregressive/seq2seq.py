@@ -90,6 +90,7 @@ class Seq2Seq(Model, CanSample, HasLikelihood):
         self.config, self.spec = config, spec
         self.item, field = the_item(spec, "text", "seq2seq")
         self.prompt, told = the_prompt(spec, "seq2seq")
+        self.listens_to = (self.prompt,)
         (self.length,), (self.reads,), self.vocabulary = field.shape, told.shape, field.vocabulary
         if config.width % config.heads:
             raise BadValue(f"config.width must be a multiple of config.heads = {config.heads}, got {config.width}")

@@ -62,6 +62,7 @@ class Tuned(Model, CanSample, CanMerge, HasLikelihood):
         nn.Module.__init__(self)
         self.config, self.spec = config, spec
         self.policy = Policy(cast(GPT, given["base"]), config.tuning, spec, "tuned", asks=False)
+        self.listens_to = self.policy.listens_to
 
     def players(self) -> tuple[Player, ...]:
         return (Player("adapters", ("policy.adapters.*",), self.config.optimizer),)

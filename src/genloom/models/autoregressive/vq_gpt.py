@@ -97,6 +97,7 @@ class VQGPT(Model, CanSample):
         height, width = self.codec.code_shape
         self.length, self.words = height * width, self.codec.vocabulary
         self.labels = Labels(spec if config.conditional else {}, 0)
+        self.listens_to = self.labels.fields
         self.network = Transformer(
             Shape(
                 vocabulary=self.words + max(1, self.labels.classes), outputs=self.words, context=self.length,

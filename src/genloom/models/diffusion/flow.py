@@ -168,6 +168,7 @@ class Flow(Model, CanSample, CanDecode, CanEncode, HasLikelihood):
             tokens=token_width(spec, config.embedding),
         )
         self.conditioner = Conditioner(spec, config.embedding)
+        self.listens_to = self.conditioner.fields
         check_solver(config.solver)
         self.bottom, self.top = usable(config.prediction, *ends(config.path))
 

@@ -77,6 +77,7 @@ class LatentFlow(Model, CanSample, CanDecode):
         self.register_buffer("deviation", deviation.clone()[:, None, None])
         unbounded = Field("image", codec.latent_shape, range=(-float("inf"), float("inf")))
         self.flow = Flow(config.flow, {**spec, self.item: unbounded})
+        self.listens_to = self.flow.listens_to
 
     @property
     def codec(self) -> CanCompress:

@@ -97,7 +97,7 @@ class MeanFlow(Model, CanSample, CanDecode):
         self.flow.load_state_dict(teacher.state_dict())
         self.span = TimeEmbedding(teacher.config.embedding)
         zero(self.span.net[-1])  # the student begins as the teacher, whatever the span
-        self.item = self.flow.item
+        self.item, self.listens_to = self.flow.item, self.flow.listens_to
         self.guidance = config.guidance or teacher.config.guidance
 
     def players(self) -> tuple[Player, ...]:

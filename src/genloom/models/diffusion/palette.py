@@ -85,6 +85,7 @@ class Palette(Model, CanSample, CanDecode, CanTranslate):
             sides = [height // config.factor, width // config.factor]
         shape = ({"colour": 1, "inpaint": channels + 1, "continue": channels + 1}.get(config.task, channels), *sides)
         self.flow = Flow(config.flow, {**spec, GIVEN: Field(item.modality, shape, item.range, role="condition")})
+        self.listens_to = tuple(name for name in self.flow.listens_to if name in spec)
 
     @property
     def tasks(self) -> tuple[str, ...]:
