@@ -15,6 +15,7 @@ from genloom.errors import BadData, BadValue
 from genloom.models.adversarial.gan import GAN, GANConfig
 from genloom.models.adversarial.gan_mlp import MLPGAN, MLPGANConfig
 from genloom.models.autoencoding.vae_mlp import MLPVAE, MLPVAEConfig
+from genloom.nets.scale import inward
 from genloom.recipes.registry import get, override
 
 N = 6
@@ -236,7 +237,7 @@ def test_images_of_any_range_come_back_in_it() -> None:
     assert drawn.min() >= 0
     assert drawn.max() <= 255
     assert drawn.max() > 100
-    assert model.unit(torch.tensor([0.0, 255.0])).tolist() == [-1.0, 1.0]
+    assert inward(torch.tensor([0.0, 255.0]), model.range).tolist() == [-1.0, 1.0]
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from genloom.core.capabilities import (
     HasCodes,
     HasLikelihood,
     HasStyles,
+    OnePass,
     Sampling,
 )
 from genloom.core.config import config_from_json, config_to_json
@@ -68,6 +69,7 @@ __all__ = [
     "HasStyles",
     "Loss",
     "Model",
+    "OnePass",
     "Optimizer",
     "Phase",
     "Player",

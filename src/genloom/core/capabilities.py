@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, final
 
 import torch
 from torch import Tensor
@@ -147,6 +147,34 @@ class CanDecode(ABC):
     @abstractmethod
     def decode(self, latent: Tensor, *, condition: Batch | None = None) -> Batch:
         """The items at these latents; the same latents give the same items."""
+
+
+class OnePass(CanSample, CanDecode):
+    """Draws an item in one pass: a latent, and what that decodes to."""
+
+    @abstractmethod
+    def latents(self, n: int, told: Batch | None, options: Sampling, generator: torch.Generator) -> Tensor:
+        """n latents (n, ...). told: values of the condition fields that a latent carries, n rows each; what is missing
+        is drawn from the training data's shares."""
+
+    @final
+    def prior(self, n: int, *, options: Sampling = Sampling(), generator: torch.Generator) -> Tensor:
+        return self.latents(n, None, options, generator)
+
+    @final
+    def sample(
+        self,
+        n: int,
+        *,
+        condition: Batch | None = None,
+        options: Sampling = Sampling(),
+        generator: torch.Generator,
+        callback: Callback | None = None,
+    ) -> Batch:
+        out = self.decode(self.latents(n, condition, options, generator))
+        if callback is not None:
+            callback({"i": 1, "of": 1, "x": next(iter(out.values()))})
+        return out
 
 
 class HasStyles(ABC):

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from genloom.core import Batch, DataSpec, Field
 from genloom.errors import BadData, BadValue
+from genloom.nets.labels import checked_labels
 from genloom.nets.listen import PAD, TextEncoder
 
 KEPT = 1024  # captions of training items that are remembered, and of others as many as a million numbers hold
@@ -170,13 +171,7 @@ class Conditioner(nn.Module):
         for name, classes in self.classes.items():
             counts = self.get_buffer(f"count_{name}")
             if given is not None and name in given:
-                index = given[name].to(counts.device)
-                if index.shape != (n,) or (n and (int(index.min()) < 0 or int(index.max()) >= len(classes))):
-                    raise BadValue(
-                        f"expected {n} values of {name!r} from 0 to {len(classes) - 1}, got shape {tuple(index.shape)}"
-                        f" {index.flatten()[:4].tolist()}: give one class index per item"
-                    )
-                out[name] = index
+                out[name] = checked_labels(given[name].to(counts.device), n, name, len(classes))
             elif n == 0:
                 out[name] = torch.zeros(0, dtype=torch.int64, device=counts.device)
             else:

@@ -55,12 +55,22 @@ class Labels(nn.Module):
             return None
         label = self.of(given)
         if label is None:
-            shares = self.counts.double() if bool(self.counts.any()) else torch.ones_like(self.counts).double()
-            dart = torch.rand(n, generator=generator, device=self.counts.device, dtype=torch.float64)
-            return torch.searchsorted((shares / shares.sum()).cumsum(0), dart).clamp_max(self.classes - 1)
-        if label.shape != (n,) or (n and not 0 <= int(label.min()) <= int(label.max()) < self.classes):
-            raise BadValue(
-                f"expected {n} values of {self.name!r} from 0 to {self.classes - 1}, got shape {tuple(label.shape)}: "
-                "give one class index per item"
-            )
-        return label
+            return by_share(self.counts, n, generator)
+        return checked_labels(label, n, self.name, self.classes)
+
+
+def by_share(counts: Tensor, n: int, generator: torch.Generator) -> Tensor:
+    """n classes drawn as often as they were counted, all alike before any count."""
+    shares = counts.double() if bool(counts.any()) else torch.ones_like(counts).double()
+    dart = torch.rand(n, generator=generator, device=counts.device, dtype=torch.float64)
+    return torch.searchsorted((shares / shares.sum()).cumsum(0), dart).clamp_max(len(counts) - 1)
+
+
+def checked_labels(label: Tensor, n: int, name: str, classes: int) -> Tensor:
+    """The labels themselves. Raises BadValue where they are not n values of the field `name`, from 0 to classes - 1."""
+    if label.shape != (n,) or (n and not 0 <= int(label.min()) <= int(label.max()) < classes):
+        raise BadValue(
+            f"expected {n} values of {name!r} from 0 to {classes - 1}, got shape {tuple(label.shape)} "
+            f"{label.flatten()[:4].tolist()}: give one class index per item"
+        )
+    return label

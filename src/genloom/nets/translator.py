@@ -9,20 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from genloom.core import Field
 from genloom.nets.conv import ChannelNorm, Residual, Unshuffle, crop, halvings, pad, padded
-
-
-def inward(x: Tensor, field: Field) -> Tensor:
-    """Items of the field's range with values in [-1, 1], which a tanh can reach."""
-    low, high = field.range
-    return x if (low, high) == (-1, 1) else (x - low) * (2 / (high - low)) - 1
-
-
-def outward(x: Tensor, field: Field) -> Tensor:
-    """The inverse of `inward`."""
-    low, high = field.range
-    return x if (low, high) == (-1, 1) else low + (high - low) * (x + 1) / 2
 
 
 class Translator(nn.Module):

@@ -101,10 +101,12 @@ class Duel:
         """How often the discriminator is right: on each side, or where a logit alone means nothing, on pairs."""
         if self.middle is None:
             return {"pair_accuracy": (real > fake).float().mean()}
-        return {
-            "real_accuracy": (real > self.middle).float().mean(),
-            "fake_accuracy": (fake < self.middle).float().mean(),
-        }
+        return verdicts(real, fake, self.middle)
+
+
+def verdicts(real: Tensor, fake: Tensor, middle: float = 0.0) -> dict[str, Tensor]:
+    """How often the discriminator is right on each side, where `middle` parts real from fake."""
+    return {"real_accuracy": (real > middle).float().mean(), "fake_accuracy": (fake < middle).float().mean()}
 
 
 def _alone(loss: Callable[[Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:

@@ -60,6 +60,8 @@ def made_of(
     """Items (B, *shape) in [-1, 1] that the model makes of `given`, on the CPU."""
     import torch
 
+    from genloom.nets.scale import inward
+
     parts = []
     for start in range(0, len(given), chunk):
         some = given[start : start + chunk].to(loaded.device)
@@ -68,8 +70,7 @@ def made_of(
             if flow is None:
                 made: Any = loaded.model
                 item = made.translate(some, task=job.task, condition=told, options=options, generator=generator)[name]
-                low, high = loaded.spec[name].range
-                parts.append(((item.float() - low) * (2 / (high - low)) - 1).cpu())
+                parts.append(inward(item.float(), loaded.spec[name].range).cpu())
             else:
                 parts.append(_untrained(flow, shape, job, some, told, options, generator).float().clamp(-1, 1).cpu())
     return torch.cat(parts)

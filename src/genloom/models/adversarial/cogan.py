@@ -27,11 +27,10 @@ from torch.nn import functional as F
 from genloom.core import (
     Batch,
     CanClassify,
-    CanDecode,
-    CanSample,
     DataSpec,
     Loss,
     Model,
+    OnePass,
     Optimizer,
     Phase,
     Player,
@@ -40,10 +39,9 @@ from genloom.core import (
     the_class,
     the_domains,
 )
-from genloom.core.capabilities import Callback
 from genloom.errors import BadData, BadValue
 from genloom.nets.conv import halvings
-from genloom.nets.translator import inward, outward
+from genloom.nets.scale import inward, outward
 from genloom.nets.twins import TwinDecoder, TwinFeatures
 from genloom.objectives.adversarial import DUELS
 from genloom.objectives.regularisers import squared_gradient
@@ -78,7 +76,7 @@ class CoGANConfig:
             raise BadValue("own is 1 or more; r1 and classes are 0 or more")
 
 
-class CoGAN(Model, CanSample, CanDecode, CanClassify):
+class CoGAN(Model, OnePass, CanClassify):
     """One noise -> shared layers -> a layer of each domain -> two pictures of one thing."""
 
     Config = CoGANConfig
@@ -138,7 +136,7 @@ class CoGAN(Model, CanSample, CanDecode, CanClassify):
             pairs = self.generators(z)
         total = z.new_zeros(())
         for i, (name, made) in enumerate(zip(self.domains, pairs, strict=True)):
-            real = inward(batch[name], self.spec[name]).requires_grad_(c.r1 > 0)
+            real = inward(batch[name], self.spec[name].range).detach().requires_grad_(c.r1 > 0)
             seen = self.discriminators(i, torch.cat([real, made]))
             on_real, on_made = self.verdict(seen)[:, 0].chunk(2)
             total = total + duel.discriminator(on_real, on_made)
@@ -157,27 +155,13 @@ class CoGAN(Model, CanSample, CanDecode, CanClassify):
         """Raises BadData where it was trained without labels."""
         if not self.labelled:
             raise BadData("this cogan was trained without labels, and tells no classes")
-        seen = self.discriminators(self.domains.index(name), inward(items, self.spec[name]))
+        seen = self.discriminators(self.domains.index(name), inward(items, self.spec[name].range))
         return self.classes(seen).float()
 
-    def prior(self, n: int, *, options: Sampling = Sampling(), generator: torch.Generator) -> Tensor:
+    def latents(self, n: int, told: Batch | None, options: Sampling, generator: torch.Generator) -> Tensor:
         z = torch.randn(n, self.config.latent, generator=generator, device=self.verdict.weight.device)
         return z * options.temperature
 
     def decode(self, latent: Tensor, *, condition: Batch | None = None) -> Batch:
         made = self.generators(latent)
-        return {name: outward(x, self.spec[name]) for name, x in zip(self.domains, made, strict=True)}
-
-    def sample(
-        self,
-        n: int,
-        *,
-        condition: Batch | None = None,
-        options: Sampling = Sampling(),
-        generator: torch.Generator,
-        callback: Callback | None = None,
-    ) -> Batch:
-        out = self.decode(self.prior(n, options=options, generator=generator))
-        if callback is not None:
-            callback({"i": 1, "of": 1, "x": out[self.domains[0]]})
-        return out
+        return {name: outward(x, self.spec[name].range) for name, x in zip(self.domains, made, strict=True)}

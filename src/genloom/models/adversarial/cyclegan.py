@@ -37,7 +37,8 @@ from genloom.core import (
 from genloom.core.capabilities import Callback
 from genloom.errors import BadData, BadValue
 from genloom.nets.pool import Pool
-from genloom.nets.translator import PatchCritic, Translator, inward, outward
+from genloom.nets.scale import inward, outward
+from genloom.nets.translator import PatchCritic, Translator
 from genloom.objectives.adversarial import DUELS
 
 ADAM = Optimizer("adam", lr=1e-3, betas=(0.5, 0.99), clip=0.0, warmup=0.02, decay="linear", final=0.05)
@@ -121,7 +122,7 @@ class CycleGAN(Model, CanSample, CanTranslate):
     def loss(self, phase: Phase, batch: Batch, step: Step) -> Loss:
         """One turn of both makers or of both judges; see the module's first lines."""
         c, duel = self.config, DUELS[self.config.loss]
-        real = [inward(batch[name], self.spec[name]) for name in self.domains]
+        real = [inward(batch[name], self.spec[name].range) for name in self.domains]
         total = real[0].new_zeros(())
         parts: dict[str, Tensor] = {}
         if phase.name == "makers":
@@ -159,7 +160,7 @@ class CycleGAN(Model, CanSample, CanTranslate):
 
     def make(self, i: int, given: Tensor) -> Tensor:
         """Pictures of domain i, in its range, of pictures of the other domain in [-1, 1]."""
-        return outward(self.makers[i](given), self.spec[self.domains[i]])
+        return outward(self.makers[i](given), self.spec[self.domains[i]].range)
 
     def sample(
         self,
@@ -176,7 +177,7 @@ class CycleGAN(Model, CanSample, CanTranslate):
         for i, name in enumerate(self.domains):
             source = self.domains[1 - i]
             if condition is not None and source in condition:
-                given = inward(condition[source], self.spec[source])
+                given = inward(condition[source], self.spec[source].range)
             else:
                 kept: Any = self.kept[1 - i]
                 given = kept.at(torch.rand(n, generator=generator, device=kept.seen.device))

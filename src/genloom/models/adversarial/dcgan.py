@@ -21,11 +21,10 @@ from torch import Tensor, nn
 
 from genloom.core import (
     Batch,
-    CanDecode,
-    CanSample,
     DataSpec,
     Loss,
     Model,
+    OnePass,
     Optimizer,
     Phase,
     Player,
@@ -33,9 +32,9 @@ from genloom.core import (
     Step,
     the_item,
 )
-from genloom.core.capabilities import Callback
 from genloom.nets.dcgan import Discriminator, Generator, stages
-from genloom.objectives.adversarial import bce_discriminator, bce_generator
+from genloom.nets.scale import inward, outward
+from genloom.objectives.adversarial import bce_discriminator, bce_generator, verdicts
 
 ADAM = Optimizer("adam", lr=2e-4, betas=(0.5, 0.999), clip=0.0, warmup=0.0, decay="constant", final=1.0)
 STANDING = 16, 128  # batches and items a batch that `finish` takes statistics of
@@ -54,7 +53,7 @@ class DCGANConfig:
     discriminator: Optimizer = ADAM
 
 
-class DCGAN(Model, CanSample, CanDecode):
+class DCGAN(Model, OnePass):
     """Two players with batch-normalised convolutional networks."""
 
     Config = DCGANConfig
@@ -87,8 +86,7 @@ class DCGAN(Model, CanSample, CanDecode):
 
     def loss(self, phase: Phase, batch: Batch, step: Step) -> Loss:
         """One turn; see the module's first lines. Real and generated images are judged as batches of their own."""
-        low, high = self.range
-        x = (batch[self.item] - low) * (2 / (high - low)) - 1
+        x = inward(batch[self.item], self.range)
         z = 2 * step.rand(len(x), self.config.latent) - 1
         if phase.name == "generator":
             seen: dict[str, Tensor] = {}
@@ -97,8 +95,7 @@ class DCGAN(Model, CanSample, CanDecode):
         with torch.no_grad():
             fake = self.generator(z, step)
         on_real, on_fake = self.discriminator(x, step), self.discriminator(fake, step)
-        verdicts = {"real_accuracy": (on_real > 0).float().mean(), "fake_accuracy": (on_fake < 0).float().mean()}
-        return Loss(bce_discriminator(on_real, on_fake), verdicts)
+        return Loss(bce_discriminator(on_real, on_fake), verdicts(on_real, on_fake))
 
     def after_phase(self, phase: Phase, memo: Mapping[str, Tensor], step: Step) -> None:
         self.generator.update(memo)
@@ -113,24 +110,9 @@ class DCGAN(Model, CanSample, CanDecode):
             self.generator(z, alone, seen)
             self.generator.update(seen, share=1 / (i + 1))
 
-    def prior(self, n: int, *, options: Sampling = Sampling(), generator: torch.Generator) -> Tensor:
+    def latents(self, n: int, told: Batch | None, options: Sampling, generator: torch.Generator) -> Tensor:
         z = torch.rand(n, self.config.latent, generator=generator, device=next(self.parameters()).device)
         return (2 * z - 1) * options.temperature
 
     def decode(self, latent: Tensor, *, condition: Batch | None = None) -> Batch:
-        low, high = self.range
-        return {self.item: low + (high - low) * (self.generator(latent) + 1) / 2}
-
-    def sample(
-        self,
-        n: int,
-        *,
-        condition: Batch | None = None,
-        options: Sampling = Sampling(),
-        generator: torch.Generator,
-        callback: Callback | None = None,
-    ) -> Batch:
-        out = self.decode(self.prior(n, options=options, generator=generator))
-        if callback is not None:
-            callback({"i": 1, "of": 1, "x": out[self.item]})
-        return out
+        return {self.item: outward(self.generator(latent), self.range)}

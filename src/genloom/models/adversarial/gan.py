@@ -29,11 +29,10 @@ from torch import Tensor, nn
 
 from genloom.core import (
     Batch,
-    CanDecode,
-    CanSample,
     DataSpec,
     Loss,
     Model,
+    OnePass,
     Optimizer,
     Phase,
     Player,
@@ -41,12 +40,12 @@ from genloom.core import (
     Step,
     the_item,
 )
-from genloom.core.capabilities import Callback
 from genloom.errors import BadData, BadValue
 from genloom.nets.conv import Decoder, halvings
 from genloom.nets.critic import ConvFeatures, DenseFeatures, Discriminator, follow, spectrally_normalise
 from genloom.nets.labels import Labels
 from genloom.nets.mlp import mlp
+from genloom.nets.scale import inward, outward
 from genloom.objectives.adversarial import DUELS
 from genloom.objectives.regularisers import clip_weights_, fading, gradient_penalty, noised, packed, squared_gradient
 
@@ -138,7 +137,7 @@ def check_classes(config: GANConfig, classes: Labels) -> None:
     )
 
 
-class GAN(Model, CanSample, CanDecode):
+class GAN(Model, OnePass):
     """D and G in turn, with any of the losses and regularisers of `GANConfig`."""
 
     Config = GANConfig
@@ -209,7 +208,7 @@ class GAN(Model, CanSample, CanDecode):
         label = self.classes.of(batch)
         both = None if label is None else torch.cat([label, label])  # a fake has the class of its real item
         z = step.randn(len(batch[self.item]), c.latent)
-        x = self.unit(batch[self.item])
+        x = inward(batch[self.item], self.range)
         if phase.name == "generator":
             fake = self.shown(self.forge(self.classes.beside(z, label)), step)
             shown = torch.cat([self.shown(x, step), fake]) if duel.relative else fake
@@ -264,15 +263,7 @@ class GAN(Model, CanSample, CanDecode):
         """G: latents, the embedded class included, to items in [-1, 1], fp32."""
         return torch.tanh(self.generator(latent).float()).view(-1, *self.shape)
 
-    def unit(self, x: Tensor) -> Tensor:
-        """Items with values in [-1, 1], which a tanh can reach."""
-        low, high = self.range
-        return x if (low, high) == (-1, 1) else (x - low) * (2 / (high - low)) - 1
-
     # -- afterwards -------------------------------------------------------------------------------------------------
-
-    def prior(self, n: int, *, options: Sampling = Sampling(), generator: torch.Generator) -> Tensor:
-        return self.latents(n, None, options, generator)
 
     def latents(self, n: int, told: Batch | None, options: Sampling, generator: torch.Generator) -> Tensor:
         """n latents: noise beside the embedded class, of the classes given or as often as in the training data."""
@@ -283,19 +274,4 @@ class GAN(Model, CanSample, CanDecode):
     def decode(self, latent: Tensor, *, condition: Batch | None = None) -> Batch:
         if (label := self.classes.of(condition)) is not None:
             latent = self.classes.beside(latent[:, : self.config.latent], label)
-        low, high = self.range
-        return {self.item: low + (high - low) * (self.forge(latent) + 1) / 2}
-
-    def sample(
-        self,
-        n: int,
-        *,
-        condition: Batch | None = None,
-        options: Sampling = Sampling(),
-        generator: torch.Generator,
-        callback: Callback | None = None,
-    ) -> Batch:
-        out = self.decode(self.latents(n, condition, options, generator))
-        if callback is not None:
-            callback({"i": 1, "of": 1, "x": out[self.item]})
-        return out
+        return {self.item: outward(self.forge(latent), self.range)}

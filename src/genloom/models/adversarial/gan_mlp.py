@@ -19,11 +19,10 @@ from torch.nn import functional as F
 
 from genloom.core import (
     Batch,
-    CanDecode,
-    CanSample,
     DataSpec,
     Loss,
     Model,
+    OnePass,
     Optimizer,
     Phase,
     Player,
@@ -31,8 +30,8 @@ from genloom.core import (
     Step,
     the_item,
 )
-from genloom.core.capabilities import Callback
 from genloom.nets.mlp import BatchNorm, mlp
+from genloom.nets.scale import inward, outward
 from genloom.objectives.adversarial import DUELS
 from genloom.objectives.regularisers import fading, noised, squared_gradient
 
@@ -98,7 +97,7 @@ class Generator(nn.Module):
             norm.update(seen[f"norm{i}"])
 
 
-class MLPGAN(Model, CanSample, CanDecode):
+class MLPGAN(Model, OnePass):
     """Two players: D(x) judges, G(z) forges."""
 
     Config = MLPGANConfig
@@ -135,8 +134,7 @@ class MLPGAN(Model, CanSample, CanDecode):
 
     def unit(self, x: Tensor) -> Tensor:
         """Images as rows of values in [-1, 1], which a tanh can reach."""
-        low, high = self.range
-        return x.flatten(1) if (low, high) == (-1, 1) else ((x - low) * (2 / (high - low)) - 1).flatten(1)
+        return inward(x, self.range).flatten(1)
 
     def loss(self, phase: Phase, batch: Batch, step: Step) -> Loss:
         """D: -log D(x) - log(1 - D(G(z))). G: -log D(G(z)), with noise of its own; or as `loss` and penalties say."""
@@ -176,27 +174,12 @@ class MLPGAN(Model, CanSample, CanDecode):
     def after_phase(self, phase: Phase, memo: Mapping[str, Tensor], step: Step) -> None:
         self.generator.update(memo)
 
-    def prior(self, n: int, *, options: Sampling = Sampling(), generator: torch.Generator) -> Tensor:
+    def latents(self, n: int, told: Batch | None, options: Sampling, generator: torch.Generator) -> Tensor:
         device, shape = next(self.parameters()).device, (n, self.config.latent)
         if self.config.noise == "normal":
             return torch.randn(shape, generator=generator, device=device) * options.temperature
         return (2 * torch.rand(shape, generator=generator, device=device) - 1) * options.temperature
 
     def decode(self, latent: Tensor, *, condition: Batch | None = None) -> Batch:
-        low, high = self.range
         rows = self.generator(latent)[0].float()
-        return {self.item: (low + (high - low) * (rows + 1) / 2).unflatten(1, self.shape)}
-
-    def sample(
-        self,
-        n: int,
-        *,
-        condition: Batch | None = None,
-        options: Sampling = Sampling(),
-        generator: torch.Generator,
-        callback: Callback | None = None,
-    ) -> Batch:
-        out = self.decode(self.prior(n, options=options, generator=generator))
-        if callback is not None:
-            callback({"i": 1, "of": 1, "x": out[self.item]})
-        return out
+        return {self.item: outward(rows, self.range).unflatten(1, self.shape)}

@@ -29,13 +29,12 @@ from torch.nn import functional as F
 
 from genloom.core import (
     Batch,
-    CanDecode,
-    CanSample,
     Code,
     DataSpec,
     HasCodes,
     Loss,
     Model,
+    OnePass,
     Optimizer,
     Phase,
     Player,
@@ -43,11 +42,11 @@ from genloom.core import (
     Step,
     the_item,
 )
-from genloom.core.capabilities import Callback
 from genloom.errors import BadValue
 from genloom.nets.conv import Decoder, halvings
 from genloom.nets.critic import ConvFeatures
-from genloom.objectives.adversarial import bce_discriminator, bce_generator
+from genloom.nets.scale import inward, outward
+from genloom.objectives.adversarial import bce_discriminator, bce_generator, verdicts
 from genloom.objectives.augment import jittered
 from genloom.objectives.contrastive import mutual_information
 from genloom.objectives.regularisers import squared_gradient
@@ -116,7 +115,7 @@ class Discriminator(nn.Module):
         return logit[:, 0], self.q(h).float()
 
 
-class InfoGAN(Model, CanSample, CanDecode, HasCodes):
+class InfoGAN(Model, OnePass, HasCodes):
     """A latent is the noise z, then each categorical code as a row of 0 and 1, then the continuous codes."""
 
     Config = InfoGANConfig
@@ -157,8 +156,8 @@ class InfoGAN(Model, CanSample, CanDecode, HasCodes):
 
     def loss(self, phase: Phase, batch: Batch, step: Step) -> Loss:
         """One turn; see the module's first lines."""
-        c, (low, high) = self.config, self.range
-        x = (batch[self.item] - low) * (2 / (high - low)) - 1
+        c = self.config
+        x = inward(batch[self.item], self.range).detach()
         n = len(x)
         z = step.randn(n, c.latent)
         kinds = [step.randint(k, n) for k in c.categories]
@@ -177,12 +176,8 @@ class InfoGAN(Model, CanSample, CanDecode, HasCodes):
         on_fake, on_real = logits[:n], logits[len(seen) : len(seen) + n]
         of_kinds, of_numbers = self.surprise(said[:n], said[len(seen) - n : len(seen)], kinds, numbers)
         total = bce_discriminator(on_real, on_fake) + of_kinds + of_numbers
-        parts = {
-            "real_accuracy": (on_real > 0).float().mean(),
-            "fake_accuracy": (on_fake < 0).float().mean(),
-            "categories_lost": of_kinds.detach(),
-            "codes_lost": of_numbers.detach(),
-        }
+        parts = verdicts(on_real, on_fake)
+        parts |= {"categories_lost": of_kinds.detach(), "codes_lost": of_numbers.detach()}
         if agreed:
             two = (self.read(part)[0] for part in said[len(seen) :].chunk(2))
             pairs = zip(*two, strict=True)
@@ -223,8 +218,7 @@ class InfoGAN(Model, CanSample, CanDecode, HasCodes):
     # -- afterwards -------------------------------------------------------------------------------------------------
 
     def infer(self, batch: Batch) -> dict[str, Tensor]:
-        low, high = self.range
-        _, said = self.discriminator((batch[self.item] - low) * (2 / (high - low)) - 1)
+        _, said = self.discriminator(inward(batch[self.item], self.range))
         logits, mean, _ = self.read(said)
         return {
             code.name: value
@@ -241,7 +235,7 @@ class InfoGAN(Model, CanSample, CanDecode, HasCodes):
             at += width
         raise BadValue(f"no code is called {name!r}: there are {', '.join(c.name for c in self.codes)}")
 
-    def prior(self, n: int, *, options: Sampling = Sampling(), generator: torch.Generator) -> Tensor:
+    def latents(self, n: int, told: Batch | None, options: Sampling, generator: torch.Generator) -> Tensor:
         c, device = self.config, next(self.parameters()).device
         z = torch.randn(n, c.latent, generator=generator, device=device) * options.temperature
         kinds = [F.one_hot(torch.randint(k, (n,), generator=generator, device=device), k) for k in c.categories]
@@ -249,19 +243,4 @@ class InfoGAN(Model, CanSample, CanDecode, HasCodes):
         return torch.cat([z, *kinds, numbers], 1)
 
     def decode(self, latent: Tensor, *, condition: Batch | None = None) -> Batch:
-        low, high = self.range
-        return {self.item: low + (high - low) * (self.forge(latent) + 1) / 2}
-
-    def sample(
-        self,
-        n: int,
-        *,
-        condition: Batch | None = None,
-        options: Sampling = Sampling(),
-        generator: torch.Generator,
-        callback: Callback | None = None,
-    ) -> Batch:
-        out = self.decode(self.prior(n, options=options, generator=generator))
-        if callback is not None:
-            callback({"i": 1, "of": 1, "x": out[self.item]})
-        return out
+        return {self.item: outward(self.forge(latent), self.range)}

@@ -42,7 +42,8 @@ from genloom.nets.conv import Decoder, crop, halvings, pad, padded
 from genloom.nets.critic import ConvFeatures
 from genloom.nets.labels import Labels
 from genloom.nets.pyramid import collapse, larger, pyramid
-from genloom.objectives.adversarial import bce_discriminator, bce_generator
+from genloom.nets.scale import outward
+from genloom.objectives.adversarial import bce_discriminator, bce_generator, verdicts
 from genloom.objectives.regularisers import squared_gradient
 
 ADAM = Optimizer("adam", lr=5e-4, betas=(0.5, 0.99), clip=0.0, warmup=0.0, decay="linear", final=0.1)
@@ -194,7 +195,7 @@ class LAPGAN(Model, CanSample, CanDecode):
         seen = (real if blurred is None else torch.cat([real, blurred], 1)).detach().requires_grad_(self.config.r1 > 0)
         on_real, on_fake = judge(seen, label), judge(fake, label)
         total = bce_discriminator(on_real, on_fake)
-        parts = {"real_accuracy": (on_real > 0).float().mean(), "fake_accuracy": (on_fake < 0).float().mean()}
+        parts = verdicts(on_real, on_fake)
         if self.config.r1 > 0:
             steepness = squared_gradient(on_real, seen).mean()
             total, parts["r1"] = total + self.config.r1 / 2 * steepness, steepness.detach()
@@ -216,8 +217,7 @@ class LAPGAN(Model, CanSample, CanDecode):
         return torch.cat([blurred + self.sharpeners[k](blurred, noise, label), blurred], 1)
 
     def smallest(self, latent: Tensor) -> Tensor:
-        low, high = self.range
-        return low + (high - low) * (torch.tanh(self.base(latent).float()) + 1) / 2
+        return outward(torch.tanh(self.base(latent).float()), self.range)
 
     def after_phase(self, phase: Phase, memo: Mapping[str, Tensor], step: Step) -> None:
         if "label" in memo:

@@ -40,7 +40,8 @@ from genloom.core import (
 from genloom.core.capabilities import Callback
 from genloom.errors import BadValue
 from genloom.nets.condition import Conditioner
-from genloom.nets.translator import PatchCritic, Translator, inward, outward
+from genloom.nets.scale import inward, outward
+from genloom.nets.translator import PatchCritic, Translator
 from genloom.objectives.adversarial import DUELS
 
 ADAM = Optimizer("adam", lr=1e-3, betas=(0.5, 0.99), clip=0.0, warmup=0.02, decay="linear", final=0.05)
@@ -120,7 +121,7 @@ class Pix2Pix(Model, CanSample, CanTranslate):
     def loss(self, phase: Phase, batch: Batch, step: Step) -> Loss:
         """One turn; see the module's first lines."""
         c, duel = self.config, DUELS[self.config.loss]
-        x, y = self.planes(batch[self.source]), inward(batch[self.item], self.spec[self.item])
+        x, y = self.planes(batch[self.source]), inward(batch[self.item], self.spec[self.item].range)
         u = step.rand(len(x), self.generator.noise)
         if phase.name == "generator":
             made = self.generator(x, u)
@@ -161,7 +162,7 @@ class Pix2Pix(Model, CanSample, CanTranslate):
         """The other form of given pictures; without any, of what the last training items gave."""
         given = self.told.draw(n, condition, generator)[self.source]
         u = torch.rand(n, self.generator.noise, generator=generator, device=given.device)
-        out = {self.item: outward(self.generator(self.planes(given), u), self.spec[self.item])}
+        out = {self.item: outward(self.generator(self.planes(given), u), self.spec[self.item].range)}
         if callback is not None:
             callback({"i": 1, "of": 1, "x": out[self.item]})
         return out

@@ -23,11 +23,10 @@ from torch import Tensor, nn
 
 from genloom.core import (
     Batch,
-    CanDecode,
-    CanSample,
     DataSpec,
     Loss,
     Model,
+    OnePass,
     Optimizer,
     Phase,
     Player,
@@ -35,7 +34,6 @@ from genloom.core import (
     Step,
     the_item,
 )
-from genloom.core.capabilities import Callback
 from genloom.errors import BadValue
 from genloom.nets.conv import crop, halvings
 from genloom.nets.labels import Labels
@@ -95,7 +93,7 @@ class Discriminator(nn.Module):
         return logit if label is None else logit + (h * self.direction(label)).sum(1) / math.sqrt(h.shape[1])
 
 
-class ProgressiveGAN(Model, CanSample, CanDecode):
+class ProgressiveGAN(Model, OnePass):
     """D and G, growing together; before they are fully grown, samples are enlarged to the data's size."""
 
     Config = ProgressiveGANConfig
@@ -179,10 +177,7 @@ class ProgressiveGAN(Model, CanSample, CanDecode):
 
     # -- afterwards -------------------------------------------------------------------------------------------------
 
-    def prior(self, n: int, *, options: Sampling = Sampling(), generator: torch.Generator) -> Tensor:
-        return self.latents(n, None, generator)
-
-    def latents(self, n: int, told: Batch | None, generator: torch.Generator) -> Tensor:
+    def latents(self, n: int, told: Batch | None, options: Sampling, generator: torch.Generator) -> Tensor:
         """n latents: noise beside the embedded class, of the classes given or as often as in the training data."""
         label = self.classes.draw(n, told, generator)
         z = torch.randn(n, self.config.latent, generator=generator, device=self.progress.device)
@@ -194,17 +189,3 @@ class ProgressiveGAN(Model, CanSample, CanDecode):
         level, alpha = growth(float(self.progress), self.steps, self.config.grown)
         x = enlarged(self.generator(latent, level, alpha).float(), self.steps - level)
         return {self.item: crop(x, *self.shape[1:]).clamp(*self.range)}
-
-    def sample(
-        self,
-        n: int,
-        *,
-        condition: Batch | None = None,
-        options: Sampling = Sampling(),
-        generator: torch.Generator,
-        callback: Callback | None = None,
-    ) -> Batch:
-        out = self.decode(self.latents(n, condition, generator))
-        if callback is not None:
-            callback({"i": 1, "of": 1, "x": out[self.item]})
-        return out

@@ -18,11 +18,10 @@ from torch.nn import functional as F
 
 from genloom.core import (
     Batch,
-    CanDecode,
-    CanSample,
     DataSpec,
     Loss,
     Model,
+    OnePass,
     Optimizer,
     Phase,
     Player,
@@ -31,8 +30,8 @@ from genloom.core import (
     the_class,
     the_item,
 )
-from genloom.core.capabilities import Callback
 from genloom.nets.conv import Unshuffle, crop, halvings, pad, padded, to_maps, to_rows
+from genloom.nets.labels import by_share, checked_labels
 from genloom.objectives.adversarial import relativistic_discriminator, relativistic_generator
 from genloom.objectives.regularisers import squared_gradient
 
@@ -138,7 +137,7 @@ class Discriminator(nn.Module):
         return (features * direction).sum(1) / math.sqrt(features.shape[1])
 
 
-class R3GAN(Model, CanSample, CanDecode):
+class R3GAN(Model, OnePass):
     """A relativistic pairing loss, regularised by R1 and R2 in every step."""
 
     Config = R3GANConfig
@@ -221,13 +220,11 @@ class R3GAN(Model, CanSample, CanDecode):
         if not self.label:
             return None
         if condition is not None and self.label in condition:
-            return condition[self.label].to(self.shares.device)
-        dart = torch.rand(n, generator=generator, device=self.shares.device)
-        shares = self.shares if bool(self.shares.any()) else torch.ones_like(self.shares)
-        return torch.searchsorted((shares / shares.sum()).cumsum(0), dart).clamp_max(len(shares) - 1)
+            return checked_labels(condition[self.label].to(self.shares.device), n, self.label, len(self.shares))
+        return by_share(self.shares, n, generator)
 
-    def prior(self, n: int, *, options: Sampling = Sampling(), generator: torch.Generator) -> Tensor:
-        label = self.draw_labels(n, None, generator)
+    def latents(self, n: int, told: Batch | None, options: Sampling, generator: torch.Generator) -> Tensor:
+        label = self.draw_labels(n, told, generator)
         z = torch.randn(n, self.config.latent, generator=generator, device=self.shares.device)
         return self.latent(z * options.temperature, label)
 
@@ -235,19 +232,3 @@ class R3GAN(Model, CanSample, CanDecode):
         if self.label and condition is not None and self.label in condition:
             latent = self.latent(latent[:, : self.config.latent], condition[self.label].to(latent.device))
         return {self.item: self.generator(latent).float().clamp(*self.range)}
-
-    def sample(
-        self,
-        n: int,
-        *,
-        condition: Batch | None = None,
-        options: Sampling = Sampling(),
-        generator: torch.Generator,
-        callback: Callback | None = None,
-    ) -> Batch:
-        label = self.draw_labels(n, condition, generator)
-        z = torch.randn(n, self.config.latent, generator=generator, device=self.shares.device)
-        out = self.decode(self.latent(z * options.temperature, label))
-        if callback is not None:
-            callback({"i": 1, "of": 1, "x": out[self.item]})
-        return out

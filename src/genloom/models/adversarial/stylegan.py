@@ -46,7 +46,7 @@ from genloom.nets.conv import halvings
 from genloom.nets.labels import Labels
 from genloom.nets.style import EqualLinear, StyleJudge, StyleSynthesis
 from genloom.nets.style import Mapping as StyleMapping
-from genloom.objectives.adversarial import bce_discriminator, bce_generator
+from genloom.objectives.adversarial import bce_discriminator, bce_generator, verdicts
 from genloom.objectives.augment import KINDS, MOST, NORMAL, UNIFORM, adapted, augmented
 from genloom.objectives.regularisers import path_lengths, squared_gradient
 
@@ -204,11 +204,7 @@ class StyleGAN(Model, CanSample, CanDecode, HasStyles):
         with torch.no_grad():
             fake = self.shown(self.synthesis(w, noise).float(), step)
         on_real, on_fake = self.discriminator(self.shown(x, step), label), self.discriminator(fake, label)
-        parts = {
-            "real_accuracy": (on_real > 0).float().mean(),
-            "fake_accuracy": (on_fake < 0).float().mean(),
-            "p": self.p.clone(),
-        }
+        parts = verdicts(on_real, on_fake) | {"p": self.p.clone()}
         memo = {"sign": on_real.detach().sign()}
         return Loss(bce_discriminator(on_real, on_fake), parts, memo | ({} if label is None else {"label": label}))
 

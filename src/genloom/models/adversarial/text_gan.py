@@ -41,7 +41,8 @@ from genloom.errors import BadData, BadValue
 from genloom.nets.condition import Conditioner, token_width
 from genloom.nets.conv import Decoder, halvings
 from genloom.nets.critic import ConvFeatures
-from genloom.objectives.adversarial import bce_generator
+from genloom.nets.scale import inward, outward
+from genloom.objectives.adversarial import bce_generator, verdicts
 from genloom.objectives.regularisers import squared_gradient
 
 ADAM = Optimizer("adam", lr=1e-3, betas=(0.0, 0.99), clip=0.0, warmup=0.0, decay="linear", final=0.1)
@@ -140,8 +141,8 @@ class TextGAN(Model, CanSample, CanDecode):
 
     def loss(self, phase: Phase, batch: Batch, step: Step) -> Loss:
         """One turn; see the module's first lines."""
-        c, (low, high), judge = self.config, self.range, self.discriminator
-        x = (batch[self.item] - low) * (2 / (high - low)) - 1
+        c, judge = self.config, self.discriminator
+        x = inward(batch[self.item], self.range).detach()
         told = {k: batch[k] for k in self.reader.fields}
         z = step.randn(len(x), c.latent)
         if phase.name == "generator":
@@ -156,11 +157,7 @@ class TextGAN(Model, CanSample, CanDecode):
         s_r, s_w, s_f = judge.judge(seen, right), judge.judge(seen, mistaken), judge.judge(faked, right)
         of_wrong = (differs * F.softplus(s_w)).mean()  # a caption that happens to be the same is no wrong one
         total = F.softplus(-s_r).mean() + (c.mismatch * of_wrong + F.softplus(s_f).mean()) / 2
-        parts = {
-            "real_accuracy": (s_r > 0).float().mean(),
-            "wrong_accuracy": (s_w < 0).float().mean(),
-            "fake_accuracy": (s_f < 0).float().mean(),
-        }
+        parts = verdicts(s_r, s_f) | {"wrong_accuracy": (s_w < 0).float().mean()}
         if c.r1:
             steepness = squared_gradient(s_r, x).mean()
             total, parts["r1"] = total + c.r1 / 2 * steepness, steepness.detach()
@@ -196,8 +193,7 @@ class TextGAN(Model, CanSample, CanDecode):
         if told:
             silence = self.reader.null(len(latent), latent.device)
             latent = self.beside(latent[:, : self.config.latent], {**silence, **told})
-        low, high = self.range
-        return {self.item: low + (high - low) * (self.forge(latent) + 1) / 2}
+        return {self.item: outward(self.forge(latent), self.range)}
 
     def sample(
         self,

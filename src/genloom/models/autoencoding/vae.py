@@ -19,13 +19,12 @@ from torch import Tensor, nn
 
 from genloom.core import (
     Batch,
-    CanDecode,
     CanEncode,
-    CanSample,
     DataSpec,
     HasLikelihood,
     Loss,
     Model,
+    OnePass,
     Optimizer,
     Phase,
     Player,
@@ -33,7 +32,6 @@ from genloom.core import (
     Step,
     the_item,
 )
-from genloom.core.capabilities import Callback
 from genloom.errors import BadValue
 from genloom.models.autoencoding.priors import SecondStage, VampPrior, draw_mixture, fill_mixture
 from genloom.nets.conv import Decoder, Encoder, halvings
@@ -84,7 +82,7 @@ class VAEConfig:
     optimizer: Optimizer = Optimizer(lr=2e-3)
 
 
-class VAE(Model, CanSample, CanDecode, CanEncode, HasLikelihood):
+class VAE(Model, OnePass, CanEncode, HasLikelihood):
     """Image x -> q(z|x) = N(mu, diag s^2) -> p(x|z) = N(decoder(z), sigma^2), one sigma for all pixels."""
 
     Config = VAEConfig
@@ -211,7 +209,7 @@ class VAE(Model, CanSample, CanDecode, CanEncode, HasLikelihood):
         fill_mixture((self.weights, self.means, self.factors), torch.cat(codes), step.seed)
         self.fitted.fill_(True)
 
-    def prior(self, n: int, *, options: Sampling = Sampling(), generator: torch.Generator) -> Tensor:
+    def latents(self, n: int, told: Batch | None, options: Sampling, generator: torch.Generator) -> Tensor:
         device = self.log_sigma.device
         noise = torch.randn(n, self.config.latent, generator=generator, device=device) * options.temperature
         learnt = self.vamp is not None or self.second is not None or bool(self.fitted)
@@ -227,20 +225,6 @@ class VAE(Model, CanSample, CanDecode, CanEncode, HasLikelihood):
     def decode(self, latent: Tensor, *, condition: Batch | None = None) -> Batch:
         """The decoder's means, without pixel noise."""
         return {self.item: self.decoder(latent).float().clamp(*self.range)}
-
-    def sample(
-        self,
-        n: int,
-        *,
-        condition: Batch | None = None,
-        options: Sampling = Sampling(),
-        generator: torch.Generator,
-        callback: Callback | None = None,
-    ) -> Batch:
-        out = self.decode(self.prior(n, options=options, generator=generator))
-        if callback is not None:
-            callback({"i": 1, "of": 1, "x": out[self.item]})
-        return out
 
     def encode(self, batch: Batch) -> Tensor:
         return self.posterior(batch[self.item])[0]

@@ -15,12 +15,11 @@ from torch import Tensor, nn
 
 from genloom.core import (
     Batch,
-    CanDecode,
     CanEncode,
-    CanSample,
     DataSpec,
     Loss,
     Model,
+    OnePass,
     Optimizer,
     Phase,
     Player,
@@ -28,7 +27,6 @@ from genloom.core import (
     Step,
     the_item,
 )
-from genloom.core.capabilities import Callback
 from genloom.nets.mlp import mlp
 from genloom.objectives.likelihood import bernoulli_nll, latent_kl, risen, standard_normal_kl
 
@@ -53,7 +51,7 @@ class MLPVAEConfig:
     )
 
 
-class MLPVAE(Model, CanSample, CanDecode, CanEncode):
+class MLPVAE(Model, OnePass, CanEncode):
     """x -> h -> h -> (mu, log variance) -> z -> h -> h -> sigmoid."""
 
     Config = MLPVAEConfig
@@ -100,7 +98,7 @@ class MLPVAE(Model, CanSample, CanDecode, CanEncode):
         total = (distortion + weight * charged) / math.prod(self.shape)
         return Loss(total, {"distortion": distortion.detach(), "kl": rate.detach()})
 
-    def prior(self, n: int, *, options: Sampling = Sampling(), generator: torch.Generator) -> Tensor:
+    def latents(self, n: int, told: Batch | None, options: Sampling, generator: torch.Generator) -> Tensor:
         device = next(self.parameters()).device
         return torch.randn(n, self.config.latent, generator=generator, device=device) * options.temperature
 
@@ -108,20 +106,6 @@ class MLPVAE(Model, CanSample, CanDecode, CanEncode):
         low, high = self.range
         unit = torch.sigmoid(self.decoder(latent).float())
         return {self.item: (low + (high - low) * unit).unflatten(1, self.shape)}
-
-    def sample(
-        self,
-        n: int,
-        *,
-        condition: Batch | None = None,
-        options: Sampling = Sampling(),
-        generator: torch.Generator,
-        callback: Callback | None = None,
-    ) -> Batch:
-        out = self.decode(self.prior(n, options=options, generator=generator))
-        if callback is not None:
-            callback({"i": 1, "of": 1, "x": out[self.item]})
-        return out
 
     def encode(self, batch: Batch) -> Tensor:
         return self.encoder(self.unit(batch[self.item]))[:, : self.config.latent].float()
