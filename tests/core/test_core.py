@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import pytest
@@ -77,6 +77,13 @@ class Inner:
 
 
 @dataclass(frozen=True)
+class Renamed:
+    """generator."""
+
+    generator: int = field(default=1, metadata={"was": "makers"})
+
+
+@dataclass(frozen=True)
 class Outer:
     """inner, widths, kind."""
 
@@ -90,6 +97,13 @@ def test_configurations_survive_json() -> None:
     for config in (Outer(), Outer(Inner(0.5, (1.0, 2.0)), (3,), "b", 7)):
         assert config_from_json(Outer, config_to_json(config)) == config
     assert config_from_json(Optimizer, config_to_json(Optimizer(betas_end=(0.0, 0.99)))).betas_end == (0.0, 0.99)
+
+
+def test_fields_are_found_under_what_they_were_called() -> None:
+    for name in ("makers", "generator"):
+        assert config_from_json(Renamed, {name: 3}) == Renamed(3)
+    with pytest.raises(Damaged, match="no field 'judges'"):
+        config_from_json(Renamed, {"judges": 3})
 
 
 def test_unknown_fields_say_that_another_version_wrote_them() -> None:

@@ -301,7 +301,7 @@ def every_advice(s: Setting) -> list[str]:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["vae", "vae-mlp", "gan-mlp", "gan-mlp-bn", "r3gan", "flow", "gpt"])
+@pytest.mark.parametrize("name", ["vae", "vae-mlp", "gan-mlp", "gan-mlp-bn", "r3gan", "lapgan", "flow", "gpt"])
 def test_all_advised_flags_exist_in_the_recipe(name: str) -> None:
     recipe = registry.get(name)
     from genloom.testing import fake_images, fake_text
@@ -316,6 +316,9 @@ def test_all_advised_flags_exist_in_the_recipe(name: str) -> None:
         images=name != "gpt",
     )
     assert set(setting.optimizers) == set(players), "every player's optimizer is found in the configuration"
+    if "generator0" in players:
+        assert setting.optimizers["discriminator0"] == "config.discriminator"
+        assert setting.optimizers["generator0"] == "config.generator"
     flags = 0
     for advice in every_advice(setting):
         words = advice.replace(";", " ").replace(",", " ").replace(":", " ").split()

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from genloom.core import Batch, Field, Phase, Step
-from genloom.errors import BadData, BadValue
+from genloom.errors import BadData, BadValue, Damaged
 from genloom.models.adversarial.progressive_gan import ProgressiveGAN, ProgressiveGANConfig
 from genloom.nets.progressive import GrowingGenerator, GrowingJudge, at_level, enlarged, growth, reduced
 from genloom.testing import Case, fake_images, make_case
@@ -128,6 +128,13 @@ def test_a_run_that_stops_anywhere_goes_on_exactly() -> None:
         case.play(other, stop, steps)
         for (name, a), b in zip(whole.state_dict().items(), again.state_dict().values(), strict=True):
             assert torch.equal(a, b), f"{name} differs after a stop at step {stop}"
+
+
+def test_optimizers_of_other_players_are_refused() -> None:
+    case = case_of(2)
+    game = case.game(case.build())
+    with pytest.raises(Damaged, match=r"optimizer of 'makers'.*--from"):
+        game.load_optimizer_state({"makers/generator.weight/exp_avg": torch.zeros(1)})
 
 
 def test_mistakes() -> None:

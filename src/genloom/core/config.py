@@ -26,10 +26,13 @@ def _plain(value: Any) -> Any:
 
 
 def config_from_json(cls: type[T], data: Mapping[str, Any], where: str = "config.json") -> T:
-    """The dataclass that `config_to_json` wrote. Raises Damaged for fields this version lacks."""
+    """The dataclass that `config_to_json` wrote. Raises Damaged for fields this version lacks; a field whose metadata
+    say what it `was` called is found under that name too."""
     hints = get_type_hints(cls)
-    known = {f.name for f in fields(cls)}  # type: ignore[arg-type]
-    if extra := sorted(set(data) - known):
+    known = {f.name: f.metadata.get("was", f.name) for f in fields(cls)}  # type: ignore[arg-type]
+    earlier = {was: name for name, was in known.items()}
+    data = {earlier.get(k, k): v for k, v in data.items()}
+    if extra := sorted(set(data) - set(known)):
         raise Damaged(
             f"{where}: {cls.__name__} has no field {extra[0]!r}: it was written by another version of genloom"
         )

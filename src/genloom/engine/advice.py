@@ -188,5 +188,5 @@ def optimizers_of(config: Any, players: Mapping[str, Any]) -> dict[str, str]:
     for player, optimizer in players.items():
         equal = [f.name for f in fields(config) if getattr(config, f.name) == optimizer] if is_dataclass(config) else []
         if equal:
-            found[player] = f"config.{player if player in equal else equal[0]}"
+            found[player] = f"config.{next((name for name in equal if player.startswith(name)), equal[0])}"
     return found

@@ -19,6 +19,7 @@ from genloom.engine.optim import PlayerOptimizer
 from genloom.engine.options import TrainOptions
 from genloom.engine.order import Order
 from genloom.engine.precision import Plan, arithmetic, arrange_batch
+from genloom.errors import Damaged
 
 
 class NotFinite(Exception):
@@ -186,6 +187,11 @@ class Game:
         return {k: v for player in self.players.values() for k, v in player.state().items()}
 
     def load_optimizer_state(self, state: dict[str, Tensor]) -> None:
-        """Takes back what `optimizer_state` returned."""
+        """Takes back what `optimizer_state` returned. Raises Damaged for a player that this game lacks."""
+        if others := sorted({key.split("/")[0] for key in state} - set(self.players)):
+            raise Damaged(
+                f"the checkpoint holds an optimizer of {others[0]!r}, the players are {', '.join(self.players)}: it "
+                "was written by another version of genloom; begin a new run from its weights with --from"
+            )
         for player in self.players.values():
             player.load(state)

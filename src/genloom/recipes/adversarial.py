@@ -200,10 +200,10 @@ def pix2pix(size: str = "small") -> Recipe:
     sizes=("small", "base"),
     smoke={**SMOKE, "train.batch": 8, "config.width": 8, "config.judge_width": 8},
     ranges={
-        "config.makers.lr": Log(1e-4, 5e-3),
-        "config.judges.lr": Log(1e-4, 5e-3),
+        **RATES,
         "train.batch": Choice(4, 8, 16, 32),
         "config.width": Choice(16, 24, 32, 48, 64),
+        "config.blocks": Whole(1, 2),
         "config.cycle": Log(1.0, 30.0),
     },
 )
@@ -223,8 +223,7 @@ def cyclegan(size: str = "small") -> Recipe:
     sizes=("small", "base"),
     smoke={**SMOKE, "config.width": 8, "config.features": 16},
     ranges={
-        "config.generators.lr": Log(5e-5, 5e-3),
-        "config.discriminators.lr": Log(5e-5, 5e-3),
+        **RATES,
         "train.batch": Choice(32, 64, 128),
         "config.width": Choice(16, 24, 32, 48, 64),
         "config.r1": Log(0.01, 10.0),

@@ -17,7 +17,7 @@ What differs from the paper: R1 instead of batch normalisation; the classes' los
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
@@ -58,7 +58,7 @@ class CoGANConfig:
     loss: of both games.
     r1: weight of the penalty on the discriminators' gradients at real pictures.
     classes: weight of the classes' loss, where one domain has labels; 0 leaves classes out.
-    generators, discriminators: how they learn.
+    generator, discriminator: how both generators and both discriminators learn.
     """
 
     latent: int = 64
@@ -68,8 +68,8 @@ class CoGANConfig:
     loss: Literal["non-saturating", "least-squares", "hinge"] = "non-saturating"
     r1: float = 1.0
     classes: float = 1.0
-    generators: Optimizer = ADAM
-    discriminators: Optimizer = ADAM
+    generator: Optimizer = field(default=ADAM, metadata={"was": "generators"})
+    discriminator: Optimizer = field(default=ADAM, metadata={"was": "discriminators"})
 
     def __post_init__(self) -> None:
         if self.own < 1 or min(self.r1, self.classes) < 0:
@@ -110,8 +110,8 @@ class CoGAN(Model, OnePass, CanClassify):
     def players(self) -> tuple[Player, ...]:
         judges = ("discriminators.*", "verdict.*", *(("classes.*",) if self.labelled else ()))
         return (
-            Player("discriminators", judges, self.config.discriminators),
-            Player("generators", ("generators.*",), self.config.generators),
+            Player("discriminators", judges, self.config.discriminator),
+            Player("generators", ("generators.*",), self.config.generator),
         )
 
     def phases(self) -> tuple[Phase, ...]:

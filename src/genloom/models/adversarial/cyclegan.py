@@ -14,7 +14,7 @@ pictures instead of random ones; normalisation is over channels; rates are highe
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import torch
@@ -55,7 +55,7 @@ class CycleGANConfig:
     identity: weight of the distance between a picture of a domain and what its maker makes of it, which keeps colours;
         half of `cycle` where the paper uses it; only for domains of one number of channels.
     pool: made pictures of each domain that are kept for the judges.
-    makers, judges: how they learn.
+    generator, discriminator: how makers and judges learn.
     """
 
     width: int = 32
@@ -65,8 +65,8 @@ class CycleGANConfig:
     cycle: float = 10.0
     identity: float = 0.0
     pool: int = 50
-    makers: Optimizer = ADAM
-    judges: Optimizer = ADAM
+    generator: Optimizer = field(default=ADAM, metadata={"was": "makers"})
+    discriminator: Optimizer = field(default=ADAM, metadata={"was": "judges"})
 
     def __post_init__(self) -> None:
         if self.cycle < 0 or self.identity < 0 or self.pool < 1:
@@ -112,12 +112,12 @@ class CycleGAN(Model, CanSample, CanTranslate):
 
     def players(self) -> tuple[Player, ...]:
         return (
-            Player("makers", ("makers.*",), self.config.makers),
-            Player("judges", ("judges.*",), self.config.judges),
+            Player("generators", ("makers.*",), self.config.generator),
+            Player("discriminators", ("judges.*",), self.config.discriminator),
         )
 
     def phases(self) -> tuple[Phase, ...]:
-        return (Phase("makers", "makers"), Phase("judges", "judges", batch="same"))
+        return (Phase("generators", "generators"), Phase("discriminators", "discriminators", batch="same"))
 
     def loss(self, phase: Phase, batch: Batch, step: Step) -> Loss:
         """One turn of both makers or of both judges; see the module's first lines."""
@@ -125,7 +125,7 @@ class CycleGAN(Model, CanSample, CanTranslate):
         real = [inward(batch[name], self.spec[name].range) for name in self.domains]
         total = real[0].new_zeros(())
         parts: dict[str, Tensor] = {}
-        if phase.name == "makers":
+        if phase.name == "generators":
             made = [self.makers[i](real[1 - i]) for i in (0, 1)]
             for i, name in enumerate(self.domains):
                 logits = self.judges[i](made[i])
@@ -151,7 +151,7 @@ class CycleGAN(Model, CanSample, CanTranslate):
         return Loss(total, parts)
 
     def after_phase(self, phase: Phase, memo: Mapping[str, Tensor], step: Step) -> None:
-        if phase.name == "makers":
+        if phase.name == "generators":
             for key, pools in (("made", self.made), ("kept", self.kept)):
                 for i, pool in enumerate(pools):
                     pool.put(memo[f"{key}_{i}"])  # type: ignore[operator]
