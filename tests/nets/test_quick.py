@@ -1,4 +1,4 @@
-"""The NumPy forward pass is the network, whatever its options."""
+"""The passes for decoding, compiled and in NumPy, are the network, whatever its options."""
 
 from __future__ import annotations
 
@@ -49,8 +49,16 @@ NETS = {
 }
 
 
+@pytest.fixture(params=["compiled", "numpy"])
+def compiled(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    if request.param == "compiled":
+        pytest.importorskip("numba")
+    monkeypatch.setattr("genloom.nets.quick.COMPILES", request.param == "compiled")
+    return bool(request.param == "compiled")
+
+
 @pytest.mark.parametrize("name", NETS)
-def test_it_is_the_network(name: str) -> None:
+def test_it_is_the_network(name: str, compiled: bool) -> None:
     net = shaken(NETS[name]())
     assert isinstance(net, Transformer | PortableTransformer)
     ids = torch.randint(V + 1, (3, L), generator=generator())
@@ -71,7 +79,7 @@ def test_it_is_the_network(name: str) -> None:
 
 
 @pytest.mark.parametrize("network", ["speedrun", "portable"])
-def test_readings_agree_over_several_windows(network: str) -> None:
+def test_readings_agree_over_several_windows(network: str, compiled: bool) -> None:
     config = GPTConfig(width=32, depth=2, heads=2, pairs=50, network=network)  # type: ignore[arg-type]
     gpt = shaken(GPT(config, {"text": Field("text", (12,), vocabulary=V)}))
     assert isinstance(gpt, GPT)
@@ -87,6 +95,15 @@ def test_readings_agree_over_several_windows(network: str) -> None:
         plain.forget(1)
 
 
+def test_bytes_say_the_same_of_a_text_alone_and_beside_others() -> None:
+    pytest.importorskip("numba")
+    swift = Quick(shaken(NETS["learned layer gelu"]()), "int8", compiled=True)  # type: ignore[arg-type]
+    ids = torch.randint(V + 1, (3, L), generator=generator())
+    cache = swift.cache(1)
+    alone = torch.cat([swift(part, cache) for part in ids[1:2].split(1, 1)], 1)
+    torch.testing.assert_close(swift(ids, swift.cache(3))[1:2], alone, atol=1e-4, rtol=0)
+
+
 def test_new_weights_are_noticed() -> None:
     net = shaken(NETS["plain"]())
     assert isinstance(net, Transformer)
@@ -99,7 +116,7 @@ def test_new_weights_are_noticed() -> None:
     assert not serves(net.train())
 
 
-def test_weights_of_one_byte_change_little() -> None:
+def test_weights_of_one_byte_change_little(compiled: bool) -> None:
     gpt = shaken(GPT(GPTConfig(width=64, depth=2, heads=2), {"text": Field("text", (32,), vocabulary=V)}))
     assert isinstance(gpt, GPT)
     ids = torch.randint(V, (8, 31), generator=generator())

@@ -55,7 +55,7 @@ class WindowReading(Reading):
         self, network: Network, start: int, context: int, prompt_BL: Tensor, told_BD: Tensor | None = None
     ) -> None:
         self.network, self.start, self.context, self.told_BD = network, start, context, told_BD
-        self.ids_BN = F.pad(prompt_BL, (0, context))
+        self.read_BL = [prompt_BL]  # what was read, in the pieces it came in
         self.length = prompt_BL.shape[1]
         self.cache: Memory | None = None
         self.first = -1
@@ -64,9 +64,15 @@ class WindowReading(Reading):
     def _anew(self) -> Tensor:
         """Reads the window from its start; the logits of what follows, (B, V)."""
         self.first = visible(self.length, self.context)
-        window_BL = F.pad(self.ids_BN[:, self.first : self.length], (1, 0), value=self.start)
+        window_BL = F.pad(self._ids()[:, self.first : self.length], (1, 0), value=self.start)
         self.cache = self.network.cache(len(window_BL))
         return self._forward(window_BL)[:, -1]
+
+    def _ids(self) -> Tensor:
+        """All that was read, (B, N)."""
+        if len(self.read_BL) > 1:
+            self.read_BL = [torch.cat(self.read_BL, 1)]
+        return self.read_BL[0]
 
     def _forward(self, ids_BL: Tensor) -> Tensor:
         if self.told_BD is not None:
@@ -79,10 +85,9 @@ class WindowReading(Reading):
         return None if self.cache is None else self.cache.vectors
 
     def read(self, ids_BL: Tensor) -> Tensor:
-        stop = self.length + ids_BL.shape[1]
-        if stop > self.ids_BN.shape[1]:
-            self.ids_BN = F.pad(self.ids_BN, (0, stop))
-        self.ids_BN[:, self.length : stop] = ids_BL
+        begun = self.length
+        stop = begun + ids_BL.shape[1]
+        self.read_BL.append(ids_BL)
         said = []
         while self.length < stop:
             # As many tokens at a time as are read in the present window.
@@ -93,23 +98,25 @@ class WindowReading(Reading):
                 self.length += 1
                 said.append(self._anew()[:, None])
             else:
-                said.append(self._forward(self.ids_BN[:, self.length : end]))
+                said.append(self._forward(ids_BL[:, self.length - begun : end - begun]))
                 self.length = end
         return said[0] if len(said) == 1 else torch.cat(said, 1)
 
     def select(self, rows_N: Tensor) -> None:
-        self.ids_BN = self.ids_BN[rows_N]
+        self.read_BL = [self._ids()[rows_N]]
         self.told_BD = None if self.told_BD is None else self.told_BD[rows_N]
         if self.cache is not None:
             self.cache.select(rows_N)
 
     def forget(self, count: int) -> None:
         self.length -= count
+        ids_BN = self._ids()[:, : self.length]
+        self.read_BL = [ids_BN]
         if self.cache is None or visible(self.length, self.context) != self.first:
             self.cache = None  # another window: read anew with the next token
             return
-        last = self.ids_BN[:, self.length - 1 : self.length] if self.length > self.first else None
-        self.cache.forget(count, torch.full_like(self.ids_BN[:, :1], self.start) if last is None else last)
+        begun = self.length > self.first
+        self.cache.forget(count, ids_BN[:, -1:] if begun else ids_BN.new_full((len(ids_BN), 1), self.start))
 
 
 class StateReading(Reading):

@@ -59,7 +59,7 @@ def write(
             tally = None if tally is None else tally.take(kept)
         if tally is not None:
             tally.add(token_R)
-        logits_RV = reading.read(token_R[:, None])[:, -1]
+        logits_RV = reading.read(token_R.unsqueeze(1)).select(1, -1)
 
 
 def within(

@@ -1,0 +1,225 @@
+"""A folded network's pass as one compiled loop: nothing between two of its products but what is computed.
+
+numba translates these functions to machine code the first time they run (seconds), and keeps it on disk for later
+processes. They use one core. With one row, time is that of reading the weights; so products are plain loops, which the
+compiler makes as wide as the processor, from floats or from bytes. Several rows share what is read, by BLAS, some
+outputs at a time, so that they stay in a cache.
+
+Dimensions as in `folded.py`; R rows: batch B times L new positions; T positions so far.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+from numba import njit
+
+from genloom.nets.quick.folded import GELU, RELU2, SWIGLU, Affine, Array, Folded
+
+F = TypeVar("F", bound=Callable[..., Any])
+f32: Any = np.float32
+i32: Any = np.int32
+PIECE = 64
+"""Outputs that several rows compute at a time."""
+
+
+def compiled(function: F) -> F:
+    """The function as machine code. numpy's error model divides without looking, so that loops can be made wide."""
+    made: Any = njit(fastmath=True, cache=True, error_model="numpy")(function)
+    return made
+
+
+def inlined(function: F) -> F:
+    """The same, written into what calls it."""
+    made: Any = njit(fastmath=True, cache=True, error_model="numpy", inline="always")(function)
+    return made
+
+
+@compiled
+def advance(net: Folded, x_RD: Array, ids_R: Array, start: int, keys: Array, values: Array, logits_RV: Array) -> None:
+    """Blocks and head. x_RD: the stream as it begins, overwritten by what the head reads; keys, values (N, B, G, C, K):
+    of the `start` positions so far, to which the new ones are added."""
+    layers, width = net.mix_N2.shape[0], x_RD.shape[1]
+    rows, groups, k = len(x_RD), keys.shape[2], keys.shape[4]
+    first = x_RD.copy()
+    h_RD = np.empty_like(x_RD)
+    qkv_RO = np.empty((rows, net.qkv.weight_NOI.shape[1]), f32)
+    up_RO = np.empty((rows, net.up.weight_NOI.shape[1]), f32)
+    bent_RI = np.empty((rows, net.down.weight_NOI.shape[2]), f32)
+    scores_T = np.empty(start + rows // keys.shape[1], f32)
+    plain = layers - len(net.tables_NVD)
+    for i in range(layers):
+        stream, began = net.mix_N2[i]
+        for r in range(rows):
+            for d in range(width):
+                x_RD[r, d] = x_RD[r, d] * stream + first[r, d] * began
+        unit(x_RD, h_RD, net.eps)
+        product(h_RD, net.qkv, i, qkv_RO)
+        if i >= plain:
+            for r in range(rows):
+                for d in range(groups * k):
+                    qkv_RO[r, (net.heads + groups) * k + d] += net.tables_NVD[i - plain, ids_R[r], d]
+        attend(net, qkv_RO, start, keys[i], values[i], scores_T, h_RD)
+        add(h_RD, net.out, i, x_RD)
+        unit(x_RD, h_RD, net.eps)
+        product(h_RD, net.up, i, up_RO)
+        bend(up_RO, net.bend, bent_RI)
+        add(bent_RI, net.down, i, x_RD)
+    unit(x_RD, x_RD, net.eps)
+    product(x_RD, net.head, 0, logits_RV)
+    if net.cap:
+        logits_RV[:] = net.cap * np.tanh(logits_RV / f32(net.cap))
+
+
+@compiled
+def unit(x_RD: Array, y_RD: Array, eps: float) -> None:
+    """y = x / root mean square of x."""
+    for r in range(len(x_RD)):
+        total = f32(0)
+        for d in range(x_RD.shape[1]):
+            total += x_RD[r, d] * x_RD[r, d]
+        inverse = f32(1 / np.sqrt(total / x_RD.shape[1] + eps))
+        for d in range(x_RD.shape[1]):
+            y_RD[r, d] = x_RD[r, d] * inverse
+
+
+@compiled
+def product(x_RI: Array, of: Affine, layer: int, y_RO: Array) -> None:
+    """y = scale (W x) + bias."""
+    weight_OI, scale_O, bias_O = of.weight_NOI[layer], of.scale_NO[layer], of.bias_NO[layer]
+    if len(x_RI) == 1:
+        for o in range(len(weight_OI)):
+            total = f32(0)
+            for j in range(weight_OI.shape[1]):
+                total += f32(weight_OI[o, j]) * x_RI[0, j]
+            y_RO[0, o] = total * scale_O[o] + bias_O[o]
+        return
+    for begin in range(0, len(weight_OI), PIECE):
+        piece_RO = np.dot(x_RI, weight_OI[begin : begin + PIECE].astype(f32).T)
+        for r in range(len(x_RI)):
+            for o in range(piece_RO.shape[1]):
+                y_RO[r, begin + o] = piece_RO[r, o] * scale_O[begin + o] + bias_O[begin + o]
+
+
+@compiled
+def add(x_RI: Array, of: Affine, layer: int, y_RO: Array) -> None:
+    """y <- y + scale (W x) + bias."""
+    z_RO = np.empty_like(y_RO)
+    product(x_RI, of, layer, z_RO)
+    for r in range(len(y_RO)):
+        for o in range(y_RO.shape[1]):
+            y_RO[r, o] += z_RO[r, o]
+
+
+@compiled
+def attend(
+    net: Folded, qkv_RO: Array, start: int, keys_BGCK: Array, values_BGCK: Array, scores_T: Array, y_RD: Array
+) -> None:
+    """Attention of new positions over all up to each, from their queries, keys and values side by side."""
+    batch, groups, _, k = keys_BGCK.shape
+    length, heads = len(qkv_RO) // batch, net.heads
+    for r in range(len(qkv_RO)):
+        b, t = r // length, start + r % length
+        for h in range(heads + groups):
+            qk_K = qkv_RO[r, h * k : (h + 1) * k]
+            if net.normed:
+                unit(qk_K.reshape(1, k), qk_K.reshape(1, k), 1e-5)
+            for j in range(net.turn_CK.shape[1]):  # none but of rotary positions
+                turned = complex(qk_K[2 * j], qk_K[2 * j + 1]) * net.turn_CK[t, j]
+                qk_K[2 * j], qk_K[2 * j + 1] = turned.real, turned.imag
+        for g in range(groups):
+            at, v_at = (heads + g) * k, (heads + groups + g) * k
+            keys_BGCK[b, g, t] = qkv_RO[r, at : at + k]
+            values_BGCK[b, g, t] = qkv_RO[r, v_at : v_at + k]
+        for h in range(heads):
+            g = h * groups // heads
+            q_K, y_K = qkv_RO[r, h * k : (h + 1) * k], y_RD[r, h * k : (h + 1) * k]
+            seen_TK, known_TK = keys_BGCK[b, g, : t + 1], values_BGCK[b, g, : t + 1]
+            products(seen_TK, q_K, scores_T)
+            whole = soften(scores_T[: t + 1], f32(net.scale), net.slopes_H[h])
+            mean(known_TK, scores_T, f32(1) / whole, y_K)
+
+
+@compiled
+def soften(scores_T: Array, scale: float, slope: float) -> float:
+    """exp(score scale - slope distance), of which the greatest is made one; their sum."""
+    last = i32(len(scores_T) - 1)
+    if slope:
+        for s in range(len(scores_T)):
+            scores_T[s] -= slope / scale * f32(last - i32(s))
+    top = scores_T.max()
+    whole = f32(0)
+    for s in range(len(scores_T)):
+        scores_T[s] = exp((scores_T[s] - top) * scale)
+        whole += scores_T[s]
+    return whole
+
+
+@compiled
+def products(keys_TK: Array, q_K: Array, scores_T: Array) -> None:
+    """k q of every key k; four at a time share what is read of q."""
+    count, k = keys_TK.shape
+    fours = count - count % 4
+    for s in range(0, fours, 4):
+        a = b = c = d = f32(0)
+        for j in range(k):
+            a += keys_TK[s, j] * q_K[j]
+            b += keys_TK[s + 1, j] * q_K[j]
+            c += keys_TK[s + 2, j] * q_K[j]
+            d += keys_TK[s + 3, j] * q_K[j]
+        scores_T[s], scores_T[s + 1], scores_T[s + 2], scores_T[s + 3] = a, b, c, d
+    for s in range(fours, count):
+        a = f32(0)
+        for j in range(k):
+            a += keys_TK[s, j] * q_K[j]
+        scores_T[s] = a
+
+
+@compiled
+def mean(values_TK: Array, weight_T: Array, factor: float, y_K: Array) -> None:
+    """The values' sum, weighted, times a factor; four at a time share what is written."""
+    count, k = values_TK.shape
+    fours = count - count % 4
+    y_K[:] = f32(0)
+    for s in range(0, fours, 4):
+        a, b, c, d = weight_T[s], weight_T[s + 1], weight_T[s + 2], weight_T[s + 3]
+        for j in range(k):
+            y_K[j] += a * values_TK[s, j] + b * values_TK[s + 1, j] + c * values_TK[s + 2, j] + d * values_TK[s + 3, j]
+    for s in range(fours, count):
+        for j in range(k):
+            y_K[j] += weight_T[s] * values_TK[s, j]
+    for j in range(k):
+        y_K[j] *= factor
+
+
+@compiled
+def bend(x_RO: Array, how: int, y_RI: Array) -> None:
+    """The activation between an MLP's matrices."""
+    half = y_RI.shape[1]
+    for r in range(len(x_RO)):
+        if how == SWIGLU:
+            for j in range(half):
+                y_RI[r, j] = x_RO[r, j] / (f32(1) + exp(-x_RO[r, j])) * x_RO[r, half + j]
+        elif how == GELU:  # with tanh: x sigmoid(2 sqrt(2 / pi) (x + 0.044715 x^3))
+            for j in range(half):
+                x = x_RO[r, j]
+                y_RI[r, j] = x / (f32(1) + exp((x * x * f32(0.044715) + f32(1)) * x * f32(-1.5957691216)))
+        else:
+            for j in range(half):
+                x = max(x_RO[r, j], f32(0))
+                y_RI[r, j] = x * x if how == RELU2 else x
+
+
+@inlined
+def exp(x: Any) -> Any:
+    """e^x to 3e-7 of itself, of -87 to 87: 2^n e^r with whole n and |r| <= log(2) / 2, e^r by its series. What the
+    compiler can do with many numbers at a time; the library's own exp it cannot."""
+    x = f32(-87) if x < f32(-87) else x
+    x = f32(87) if x > f32(87) else x
+    n = i32(x * f32(1.44269504) + f32(127.5))  # 127 more, as in a float's bits
+    r = x - f32(n - i32(127)) * f32(0.69314718)
+    p = ((f32(1 / 720) * r + f32(1 / 120)) * r + f32(1 / 24)) * r + f32(1 / 6)
+    p = ((p * r + f32(1 / 2)) * r + f32(1)) * r + f32(1)
+    return p * i32(n << i32(23)).view(f32)
