@@ -173,6 +173,8 @@ def diffusion() -> list[Row]:
 def sequences() -> list[Row]:
     """Text, music, molecules, code."""
     gpt, translated, kept = result("gpt_shakespeare"), result("seq2seq_multi30k"), result("principles")
+    written = result("decoding_speed")["shapes"]
+    one, many = ({k: v["batch"][texts]["times_transformers"] for k, v in written.items()} for texts in ("1", "32"))
     minute = {m["recipe"]: m for m in result("language_models")["models"]}
     return [
         (
@@ -192,6 +194,13 @@ def sequences() -> list[Row]:
             f"**{translated['results']['bleu']['value']:.1f}** ({translated['updates']} updates)",
             "seq2seq_multi30k.py",
         ),
+        (
+            "tokens/s of one text to transformers' `generate`, same weights, with `genloom[fast]`: 0.8M, 10.7M, 10.7M "
+            "of bytes (goals 10, 3, 6); without numba",
+            f"**{times(one, 'compiled')}**; {times(one, 'NumPy')}",
+            "decoding_speed.py",
+        ),
+        ("the same, 32 texts (goal 3)", f"**{times(many, 'compiled')}**; {times(many, 'NumPy')}", "decoding_speed.py"),
         (
             f"`revise`, then {kept['steps']} updates of `dpo` on the story model's own revisions: "
             f"{kept['held_out']} held-out drafts that keep three principles, before and after",
@@ -304,6 +313,12 @@ def evaluation() -> list[Row]:
             "extractors.py",
         ),
     ]
+
+
+def times(factors: dict[str, dict[str, float]], how: str) -> str:
+    """Three factors of decoding, for 0.8M, 10.7M, and 10.7M of bytes."""
+    small, large, light = factors["0.8M"][how], factors["10.7M"][how], factors["10.7M"][f"{how} int8"]
+    return f"{small:.1f}x, {large:.1f}x, {light:.1f}x"
 
 
 def worst(mended: dict[str, Any], kind: str) -> list[float]:
