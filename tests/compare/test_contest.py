@@ -13,7 +13,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 import genloom
 from genloom.cli.main import main
@@ -317,3 +319,23 @@ def test_a_budget_too_short_for_a_step_is_told_by_recipe(
     said = capsys.readouterr().err.strip().splitlines()[-1]
     assert said.startswith("genloom: vae-mlp, seed 0: a budget of 0.001 s ends before the first step")
     assert "give at least" in said
+
+
+def test_two_collections_stand_side_by_side(place: Path) -> None:
+    """The curve of a model of two collections is the mean of both distances, and ends where its evaluation does."""
+    rng = np.random.default_rng(0)
+    for name, light in (("dark", 0), ("light", 150)):
+        (place / "pairs" / name).mkdir(parents=True)
+        for i in range(200):
+            noise = light + rng.integers(0, 100, (12, 12), dtype=np.uint8)
+            Image.fromarray(noise.astype(np.uint8)).save(place / "pairs" / name / f"{name}{i}.png")
+    fields = {k: v for k, v in QUICK.items() if k != "limit"} | {"pairing": "unpaired"}
+    found = genloom.compare("cogan", "cyclegan", data=str(place / "pairs"), budget="3steps", seeds=1, n=20,
+                                 curve=2, out="both", **fields)  # fmt: skip
+    for run in found.record["runs"]:
+        each = {r["key"]: r["value"] for r in run["evaluation"]["results"] if r["key"].endswith(":fd")}
+        assert set(each) == {"dark:fd", "light:fd"}
+        shares = [p["share"] for p in run["curve"]]
+        assert shares == [0.5, 1.0]
+        assert all(p["value"] > 0 for p in run["curve"])
+        assert run["curve"][-1]["value"] == pytest.approx(sum(each.values()) / 2, rel=0.1)  # of other draws

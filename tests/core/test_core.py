@@ -36,6 +36,8 @@ def test_items_and_classes_are_found_or_refused_in_one_line() -> None:
     assert found is not None
     assert found[1].classes == ("a", "b")
     assert the_class({"image": SPEC["image"]}) is None
+    with pytest.raises(BadData, match=r"flow generates one text, music or table field; .* image 'image'"):
+        the_item(SPEC, ("text", "music", "table"), "flow")
     with pytest.raises(BadData, match=r"gpt generates one text field; this data set holds image 'image'"):
         the_item(SPEC, "text", "gpt")
 

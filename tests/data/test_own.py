@@ -361,6 +361,8 @@ def test_a_missing_path_names_what_is_there(tmp_path: Path, monkeypatch: pytest.
         get(tmp_path / "photo")
     with pytest.raises(NotFound, match=r"there is a \./photos here"):
         load(DataOptions(source="fotos"))
+    with pytest.raises(NotFound, match=r"there is no \./other: give an existing file or folder"):
+        load(DataOptions(source="./other"))
     with pytest.raises(GenloomError, match="exists, but not what follows"):
         get(tmp_path / "a" / "b" / "c.npy")
     assert load(DataOptions(source="photos")).spec["image"].shape == (3, 20, 20)

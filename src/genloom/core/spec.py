@@ -106,9 +106,10 @@ def the_item(spec: DataSpec, modality: str | tuple[str, ...], who: str) -> tuple
     found = [(k, f) for k, f in spec.items() if f.role == "item" and f.modality in wanted]
     if len(found) != 1:
         have = ", ".join(f"{f.modality} {k!r}" for k, f in spec.items() if f.role == "item") or "nothing"
-        what = " or ".join(wanted)
-        kinds = " or ".join(f"{w}s" for w in wanted)
-        raise BadData(f"{who} generates one {what} field; this data set holds {have}: choose data of {kinds}")
+        *most, last = wanted
+        what = f"{', '.join(most)} or {last}" if most else last
+        raise BadData(f"{who} generates one {what} field; this data set holds {have}: choose other data, or a recipe "
+                      "that fits these (see `genloom recipes`)")  # fmt: skip
     return found[0]
 
 

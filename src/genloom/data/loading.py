@@ -144,6 +144,8 @@ def _missing(source: str, path: Path) -> NotFound:
     near = nearest(path.name, [p.name for p in _beside(path)], 1)
     if near:
         return NotFound(f"there is no {source}: did you mean {path.parent / near[0]}?")
+    if path.parent.exists():
+        return NotFound(f"there is no {source}: give an existing file or folder")
     where = path.parent
     while not where.exists() and where != where.parent:
         where = where.parent
