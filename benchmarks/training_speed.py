@@ -23,7 +23,7 @@ from transformers import GPT2Config, GPT2LMHeadModel
 from _result import publish
 from genloom.core import Field, Optimizer
 from genloom.data import DataOptions
-from genloom.data.dataset import TextSplit
+from genloom.data.parts import TextSplit
 from genloom.engine.distributed import World
 from genloom.engine.game import Game, Moment
 from genloom.engine.options import TrainOptions
