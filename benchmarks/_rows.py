@@ -197,9 +197,10 @@ def sequences() -> list[Row]:
             "seq2seq_multi30k.py",
         ),
         (
-            "training tokens/s to transformers' GPT-2 in fp32, same shape and optimizer, 12 x 64 tokens: 0.8M (goal 4), "
-            "4.8M, 10.7M, compiled; in bf16 without compiling",
-            f"**{', '.join(f'{t[compiled]:.1f}x' for t in trained)}**; {', '.join(f'{t[plain]:.1f}x' for t in trained)}",
+            "training tokens/s to transformers' GPT-2 in fp32, same shape and optimizer, 12 x 64 tokens: "
+            "0.8M (goal 4), 4.8M, 10.7M, compiled; in bf16 without compiling",
+            f"**{', '.join(f'{t[compiled]:.1f}x' for t in trained)}**; "
+            f"{', '.join(f'{t[plain]:.1f}x' for t in trained)}",
             "training_speed.py",
         ),
         (
