@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from genloom.objectives.augment import KINDS, MOST, NORMAL, UNIFORM, adapted, augmented, jittered
+from genloom.objectives.augment import KINDS, MOST, NORMAL, UNIFORM, adapted, augmented, jittered, stroked
 
 N = 64
 
@@ -79,6 +79,17 @@ def test_p_follows_the_verdict() -> None:
     assert adapted(p, torch.tensor(0.1), 0.6, 100, 1000).item() == pytest.approx(0.2)
     assert adapted(p, torch.tensor(0.9), 0.6, 1000, 1000).item() == pytest.approx(MOST)
     assert adapted(p, torch.tensor(0.1), 0.6, 1000, 1000).item() == 0
+
+
+def test_stroked() -> None:
+    """A line of one pixel: half leaves it, 1 makes it three wide, 0 wipes it out."""
+    x = torch.full((1, 1, 9, 9), -1.0)
+    x[..., 4, :] = 1.0
+    u = torch.tensor([0.5])
+    assert torch.equal(stroked(x, u, 1.0), x)
+    assert (stroked(x, u + 0.5, 1.0) > 0)[0, 0, :, 0].nonzero().flatten().tolist() == [3, 4, 5]
+    assert (stroked(x, u * 0, 1.0) == -1).all()
+    assert stroked(x, u * 0, 0.5)[0, 0, 4, 4] == pytest.approx(0.0)
 
 
 def test_jittered() -> None:

@@ -24,7 +24,9 @@ def mutual_information(a_BK: Tensor, b_BK: Tensor) -> Tensor:
     """What two views of the same items tell of each other, in nats: of K cluster probabilities each (IIC: Ji, Henriques
     and Vedaldi 2019, arXiv:1807.06653, equations 2 and 3). At most log K: all clusters alike in size, all views agreed.
     """
-    joint_KK = a_BK.T @ b_BK / len(a_BK)
+    # In double precision, which autocast leaves alone on the way back too: in bf16 an untrained network's groups, all
+    # nearly alike, have no gradient at all.
+    joint_KK = a_BK.double().T @ b_BK.double() / len(a_BK)
     joint_KK = (0.5 * (joint_KK + joint_KK.T)).clamp_min(1e-9)
     one_K = joint_KK.sum(1).log()
-    return (joint_KK * (joint_KK.log() - one_K[:, None] - one_K[None, :])).sum()
+    return (joint_KK * (joint_KK.log() - one_K[:, None] - one_K[None, :])).sum().float()

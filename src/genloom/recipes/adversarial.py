@@ -113,9 +113,9 @@ def dcgan(size: str = "small") -> Recipe:
     ranges={**RATES, "train.batch": Choice(32, 64, 128), "config.width": Choice(16, 24, 32, 48, 64)},
 )
 def infogan() -> Recipe:
-    """A code of ten values that real pictures agree on, and two continuous ones. `--config.agreement 0 --config.jitter
-    0` is the paper's game; for heads `--config.categories () --config.continuous 4`."""
-    config = informed.InfoGANConfig(latent=16, width=16, jitter=0.35, agreement=4.0)
+    """A code of ten values, found in real pictures, and two continuous ones. `--config.discovery 0` is the paper's
+    game; for heads `--config.categories () --config.continuous 4`."""
+    config = informed.InfoGANConfig(latent=16, width=16, discovery=0.35, strokes=1.0)
     return Recipe("infogan", config, DataOptions(labels=False), TrainOptions(budget="15m", batch=128))
 
 
