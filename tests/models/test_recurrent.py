@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -129,3 +129,16 @@ def test_errors() -> None:
         RecurrentLM(RecurrentConfig(cell="lstn"), SPEC)  # type: ignore[arg-type]
     with pytest.raises(BadData, match="choose data of texts"):
         RecurrentLM(RecurrentConfig(), {"image": Field("image", (1, 8, 8))})
+
+
+@pytest.mark.parametrize("cell", ["rnn", "gru"])
+def test_plain_cells_stay_in_fp32(cell: Literal["rnn", "gru"]) -> None:
+    """What these cells add to their state at a token is below bf16's steps."""
+    torch.manual_seed(0)
+    layers = Recurrent(RecurrentShape(inputs=5, width=16, cell=cell))
+    x = torch.randn(2, 30, 5)
+    alone, _ = layers(x)
+    with torch.autocast("cpu", torch.bfloat16):
+        within, (state,) = layers(x)
+    assert torch.equal(within, alone)
+    assert state.dtype == torch.float32

@@ -153,9 +153,10 @@ class Game:
         with torch.no_grad():
             batch = self.model.prepare(batch, step)
         player.zero_grad()
-        with seeded(step.seed, self.device), arithmetic(self.plan, self.device):
-            loss = self.model.loss(phase, batch, step)
-            loss.total.backward()
+        with seeded(step.seed, self.device):
+            with arithmetic(self.plan, self.device):
+                loss = self.model.loss(phase, batch, step)
+            loss.total.backward()  # outside of autocast: what was fp32 on the way there is so on the way back
         weight = batch_size(batch) * self.world.size / max(step.rows[2], 1)
         self.world.average_gradients(player.parameters, weight)
         norm = player.clip()

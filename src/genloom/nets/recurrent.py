@@ -8,7 +8,9 @@ With x_t the token's embedding, h_t what a layer shows of its state, s the logis
     lstm   i, f, o = s(W x_t + U h_{t-1} + b);  g = tanh(W_g x_t + U_g h_{t-1} + b_g)
            c_t = f * c_{t-1} + i * g;  h_t = o * tanh(c_t)          (Hochreiter and Schmidhuber 1997; Gers et al. 2000)
 
-PyTorch's own modules compute them; on CPUs an LSTM in bf16 takes a third of the time it takes in fp32.
+PyTorch's own modules compute them; on CPUs an LSTM in bf16 takes a third of the time it takes in fp32. The other two
+stay in fp32: what they add to their state at each token is small beside it, and bf16 rounds it away, so that they
+hardly learn; they are also slower there.
 """
 
 from __future__ import annotations
@@ -48,6 +50,7 @@ class Recurrent(nn.Module):
         super().__init__()
         if shape.cell not in CELLS:
             raise unknown("config.cell", shape.cell, CELLS)
+        self.exact = shape.cell != "lstm"
         between = shape.dropout if shape.depth > 1 else 0.0
         self.layers = CELLS[shape.cell](shape.inputs, shape.width, shape.depth, batch_first=True, dropout=between)
         for name, p in self.layers.named_parameters():
@@ -65,7 +68,11 @@ class Recurrent(nn.Module):
 
     def forward(self, x_BLD: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         given = None if state is None else state if len(state) > 1 else state[0]
-        h_BLD, after = self.layers(x_BLD, given)
+        if self.exact:
+            with torch.autocast(x_BLD.device.type, enabled=False):
+                h_BLD, after = self.layers(x_BLD.float(), given)
+        else:
+            h_BLD, after = self.layers(x_BLD, given)
         return h_BLD, after if isinstance(after, tuple) else (after,)
 
 
