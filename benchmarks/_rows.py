@@ -64,7 +64,10 @@ def adversarial() -> list[Row]:
     ways, kinds = gan["ways"], r3gan["class_shares"].values()
     drawn = result("pix2pix")["pairs"]["openmoji"]
     coloured = drawn["ways"]
-    found = result("infogan")["kinds"]["agreed"]
+    found = result("infogan")["kinds"]["found"]
+    modes, told = result("gan_losses"), result("gan_labels")
+    stacked = modes["stacked"]
+    ways_told = {k: v["fd"] for k, v in told["kinds"].items()}
     return [
         (
             "`r3gan`, Fashion-MNIST, 10 minutes, by class: precision, recall (k = 5, n = 5,000), smallest class",
@@ -90,9 +93,22 @@ def adversarial() -> list[Row]:
             "gan_step.py",
         ),
         (
-            f"`infogan` on MNIST, {found['steps']:,} updates: errors of a code found without labels as the digit "
-            "(goal 10%)",
-            f"{found['error']:.0%}; another run had 11% ([page](docs/models/infogan.md))",
+            f"`gan` on StackedMNIST, {stacked['wgan-gp']['steps']:,} updates: modes of 1,000 in 25,600 samples by "
+            "loss (DCGAN as published 99)",
+            ", ".join(f"`{k}` **{v['modes']:,}**" for k, v in stacked.items() if "steps" in v),
+            "gan_losses.py",
+        ),
+        (
+            f"labels told to a `gan`, Fashion-MNIST, {told['steps']:,} updates: FD (floor {told['floor']:.2f}) told "
+            "nothing; as input, by an auxiliary classifier, by projection",
+            f"{ways_told['unconditional']:.2f}; {ways_told['input (conditional-gan)']:.2f}, "
+            f"{ways_told['auxiliary (acgan)']:.2f}, **{ways_told['projection (gan)']:.2f}**",
+            "gan_labels.py",
+        ),
+        (
+            f"`infogan` on MNIST, {found['steps']:,} updates, three seeds: errors of a code found without labels as "
+            "the digit (goal 10%)",
+            ", ".join(f"**{r['error']:.1%}**" for r in found["runs"]),
             "infogan.py",
         ),
         (
@@ -116,7 +132,12 @@ def diffusion() -> list[Row]:
     told, few, latent = (result(n) for n in ("text_to_image", "few_steps", "latent"))
     last = {k: v["curve"][-1]["fd"] for k, v in latent.items() if isinstance(v, dict) and "curve" in v}
     speech = result("sound_and_video_mel")["results"]["mel"]
+    waves = result("sound_and_video_waveform")["results"]["waveform"]
     clips = result("sound_and_video_video")["results"]["video"]
+    variants = result("sweep_flow")["variants"]
+    others, again = sorted(v["fd"] for k, v in variants.items() if k != "flow"), result("sweep_flow_1")["variants"]
+    solved = result("solvers")
+    adams = {n: c["fd"] for n, c in solved["cells"]["adams"].items()}
     teacher, student = ({e["evaluations"]: e["fd"] for e in few[who]["fd"]} for who in ("teacher", "student"))
     seen, new, pairs = (told["r_precision"][f"retrieval{k}"] for k in ("_seen", "", "_pairs"))
     return [
@@ -130,6 +151,20 @@ def diffusion() -> list[Row]:
             "sampled images/s of the two, 12 evaluations and 50",
             f"**{ours[-1]['sampled_images_per_second']:.0f}**, {theirs[-1]['sampled_images_per_second']:.1f}",
             "diffusion.py",
+        ),
+        (
+            f"`flow` and {len(others)} variants of it (network, DiT, optimizer, batch, times), equal compute: FD at "
+            "n = 2,000 of the default, two seeds; of the best other, the same seeds; of the worst",
+            f"**{figure(variants['flow']['fd'])}, {figure(again['flow']['fd'])}**; {figure(others[0])}, "
+            f"{figure(again['blocks 2,3']['fd'])}; {figure(others[-1])}",
+            "sweep_flow.py",
+        ),
+        (
+            f"solvers on one `flow`, FD at n = {solved['n']:,} (floor {solved['floor']:.2f}): the default's 12 "
+            "evaluations, and 250; Heun's 12, Euler's (DDIM) 50, DDPM's 250",
+            f"**{figure(adams['12'])}**, {figure(adams['250'])}; {figure(solved['cells']['heun']['12']['fd'])}, "
+            f"{figure(solved['cells']['euler']['50']['fd'])}, {figure(solved['cells']['ddpm']['250']['fd'])}",
+            "solvers.py",
         ),
         (
             f"`mean-flow`, Fashion-MNIST: FD of 1 and 2 evaluations at n = {few['n']:,} (floor {few['floor']:.2f}); "
@@ -159,7 +194,8 @@ def diffusion() -> list[Row]:
         (
             f"`flow` on spoken digits, {speech['updates']:,} updates: FD as heard at n = {speech['samples']:,}; of "
             "real recordings that went through a spectrogram and back",
-            f"**{speech['FD, as heard']:.2f}**; {speech['FD, sound of real spectrograms']:.2f}",
+            f"**{speech['FD, as heard']:.2f}**; {speech['FD, sound of real spectrograms']:.2f}; drawn as waveforms "
+            f"{waves['FD, as heard']:.0f}",
             "sound_and_video.py",
         ),
         (
@@ -176,6 +212,9 @@ def sequences() -> list[Row]:
     written = result("decoding_speed")["shapes"]
     one, many = ({k: v["batch"][texts]["times_transformers"] for k, v in written.items()} for texts in ("1", "32"))
     minute = {m["recipe"]: m for m in result("language_models")["models"]}
+    chorales, drugs = result("chorales")["families"], result("molsets")
+    notes = {k: v["test"]["nats_per_note"]["value"] for k, v in chorales.items()}
+    drawn, published = drugs["parts"]["gpt"]["results"], drugs["char_rnn"]
     trained = [{v["name"]: v["times_the_peer"] for v in size["variants"]} for size in result("training_speed")["curve"]]
     plain, compiled = "gpt2 (same shape, AdamW), bf16", "gpt2 (same shape, AdamW), bf16, compiled"
     return [
@@ -210,6 +249,20 @@ def sequences() -> list[Row]:
             "decoding_speed.py",
         ),
         ("the same, 32 texts (goal 3)", f"**{times(many, 'compiled')}**; {times(many, 'NumPy')}", "decoding_speed.py"),
+        (
+            f"`molecules-gpt`, {drugs['parts']['gpt']['budget']} of one core: valid, unique@10k, novel; MOSES' CharRNN "
+            "(80 epochs on a GPU)",
+            f"**{drawn['valid']['value']:.3f}, {drawn['unique_10000']['value']:.4f}, "
+            f"{drawn['novel']['value']:.3f}**; {published['valid']:.3f}, {published['unique_10000']:.4f}, "
+            f"{published['novel']:.3f}",
+            "molsets.py",
+        ),
+        (
+            "held-out Bach chorales, 120 s each, nats a note: `music-transformer`; `music-lstm`, GRU, 9-grams",
+            f"**{notes['music-transformer']:.2f}**; {notes['music-lstm']:.2f}, {notes['gru']:.2f}, "
+            f"{notes['ngram-9']:.2f}",
+            "chorales.py",
+        ),
         (
             f"`revise`, then {kept['steps']} updates of `dpo` on the story model's own revisions: "
             f"{kept['held_out']} held-out drafts that keep three principles, before and after",

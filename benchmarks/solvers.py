@@ -96,7 +96,7 @@ def main() -> None:
         "metric": f"FD({net.identity})",
         "floor": frechet_distance(features(dataset.train.batch(index)[key]), held_out),
     }
-    command = f"python benchmarks/{Path(__file__).name} --run RUN --n {options.n}"
+    command = f"python benchmarks/{Path(__file__).name} --steps {loaded.step} --n {options.n}"
     path = RESULTS / f"{options.name}.json"
     known = json.loads(path.read_text()) if path.exists() else {}
     cells: dict[str, dict[str, dict[str, float]]] = (

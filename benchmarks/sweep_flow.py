@@ -1,13 +1,13 @@
 """Which small diffusion model is best for equal compute? Fashion-MNIST, every variant trained for the same time.
 
-    python benchmarks/sweep_flow.py [--steps 2100] [--n 2000] [--only NAME ...]
+    python benchmarks/sweep_flow.py [--steps 2100] [--n 2000] [--only NAME ...] [--seed 0]
 
 A variant changes one thing of recipe `flow`: the network, the optimizer, the batch, the training times. A training
 step's cost is measured for all variants in turn (processor time of one thread, the least of several rounds), and each
 trains for as many steps as cost what `--steps` steps of the recipe as it is cost: so a busy machine changes the
 waiting, not the result. Frechet distance of n samples without guidance, 12 evaluations, against the test split. One
-seed: differences below a fifth mean nothing. Every finished variant is kept in results/sweep_flow.json, and not trained
-again.
+seed a call: differences below a fifth mean nothing. Every finished variant is kept in results/sweep_flow.json (of other
+seeds in sweep_flow_SEED.json), and not trained again.
 """
 
 from __future__ import annotations
@@ -96,6 +96,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=2100)
     parser.add_argument("--n", type=int, default=2000)
+    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", nargs="+", choices=list(VARIANTS), default=list(VARIANTS), metavar="NAME")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -104,7 +105,8 @@ def main() -> None:
     chosen = {k: dict(VARIANTS[k]) for k in arguments.only}
     batches = {k: v.pop("batch", recipe.train.batch) for k, v in chosen.items()}
     configs = {k: replace(recipe.config, **v) for k, v in chosen.items()}
-    file = RESULTS / "sweep_flow.json"
+    name_of_file = "sweep_flow" + (f"_{arguments.seed}" if arguments.seed else "")
+    file = RESULTS / f"{name_of_file}.json"
     found: dict[str, Any] = {}
     if file.exists() and (kept := json.loads(file.read_text()))["steps"] == arguments.steps:
         found = kept["variants"]
@@ -118,7 +120,7 @@ def main() -> None:
             continue
         steps = round(arguments.steps * speed["flow"] / speed[name])
         options = replace(recipe.train, budget=f"{steps}steps", batch=batches[name], precision="bf16",
-                          channels_last="on", compile="off", on_illness="off")  # fmt: skip
+                          channels_last="on", compile="off", on_illness="off", seed=arguments.seed)  # fmt: skip
         with tempfile.TemporaryDirectory() as root:
             run = create_run(root, Settings("flow", "flow", config, dataset.options, options), dataset)
             train(run, dataset, reporter=Reporter(None))
@@ -129,7 +131,8 @@ def main() -> None:
                        "milliseconds_a_step": speed[name] * 1e3}  # fmt: skip
         print(f"{name}: FD {distance:.3f} after {steps:,} steps", flush=True)
         figures = {"metric": f"FD({extractor.identity})", "steps": arguments.steps, "n": arguments.n, "variants": found}
-        publish("sweep_flow", figures, f"python benchmarks/sweep_flow.py --steps {arguments.steps}")
+        command = f"python benchmarks/sweep_flow.py --steps {arguments.steps} --seed {arguments.seed}"
+        publish(name_of_file, figures, command)
 
 
 if __name__ == "__main__":
