@@ -166,7 +166,7 @@ def test_errors(model: GPT) -> None:
         model.sample(1, options=Sampling(length=0), generator=generator())
     with pytest.raises(BadValue, match=r"multiple of 2 \* config.heads"):
         GPT(replace(SMALL, width=18, heads=4), SPEC)
-    with pytest.raises(BadData, match="choose data of texts"):
+    with pytest.raises(BadData, match="choose other data"):
         GPT(SMALL, {"image": Field("image", (1, 8, 8))})
     with pytest.raises(BadData, match="at least 2 tokens"):
         GPT(SMALL, {"text": Field("text", (1,), vocabulary=5)})
