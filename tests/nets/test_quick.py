@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import pytest
 import torch
@@ -128,3 +129,21 @@ def test_weights_of_one_byte_change_little(compiled: bool) -> None:
     assert len(written.ids) == 40
     with pytest.raises(BadValue, match="on a CPU"):
         gpt.double().lightened()
+
+
+def test_where_nothing_can_be_kept_on_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """numba refuses to keep code where no folder can be written; it is translated all the same."""
+    pytest.importorskip("numba")
+    from genloom.nets.quick import kernel
+
+    asked: list[bool] = []
+
+    def njit(cache: bool = False, **_: object) -> Any:
+        asked.append(cache)
+        if cache:
+            raise RuntimeError("cannot cache function")
+        return lambda function: function
+
+    monkeypatch.setattr(kernel, "njit", njit)
+    assert kernel.compiled(len) is len
+    assert asked == [True, False]

@@ -11,7 +11,7 @@ Dimensions as in `folded.py`; R rows: batch B times L new positions; T positions
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numba import njit
@@ -25,16 +25,20 @@ PIECE = 64
 """Outputs that several rows compute at a time."""
 
 
-def compiled(function: F) -> F:
-    """The function as machine code. numpy's error model divides without looking, so that loops can be made wide."""
-    made: Any = njit(fastmath=True, cache=True, error_model="numpy")(function)
-    return made
+def compiled(function: F, **more: Any) -> F:
+    """The function as machine code, kept on disk where numba finds a folder for it."""
+    # numpy's error model divides without looking, so that loops can be made wide.
+    options = {"fastmath": True, "error_model": "numpy", **more}
+    try:
+        made: Any = njit(cache=True, **options)(function)
+    except RuntimeError:  # no folder that can be written: translated anew by every process
+        made = njit(**options)(function)
+    return cast(F, made)
 
 
 def inlined(function: F) -> F:
     """The same, written into what calls it."""
-    made: Any = njit(fastmath=True, cache=True, error_model="numpy", inline="always")(function)
-    return made
+    return compiled(function, inline="always")
 
 
 @compiled
