@@ -77,27 +77,18 @@ def draw_both(
     return {key: torch.cat([to_bytes(part[key]).cpu() for part in parts]) for key in keys}
 
 
-@torch.no_grad()
 def draw_floats(
     model: Model, key: str, n: int, generator: torch.Generator, options: Sampling = Sampling(), batch: int = CHUNK
 ) -> Tensor:
-    """n samples as the model makes them, on the CPU, drawn in chunks."""
-    if not isinstance(model, CanSample):
-        raise BadData(f"{type(model).__name__} cannot draw samples")
-    training = model.training
-    model.eval()
-    try:
-        sizes = [min(batch, n - start) for start in range(0, n, batch)]
-        return torch.cat([model.sample(m, options=options, generator=generator)[key].float().cpu() for m in sizes])
-    finally:
-        model.train(training)
+    """n samples as the model makes them, as floats on the CPU, drawn in chunks."""
+    return draw_ids(model, key, n, generator, options, batch).float()
 
 
 @torch.no_grad()
 def draw_ids(
     model: Model, key: str, n: int, generator: torch.Generator, options: Sampling = Sampling(), batch: int = CHUNK
 ) -> Tensor:
-    """n items of token ids (n, L) on the CPU, drawn in chunks."""
+    """n items of a field as they are (of tokens, ids (n, L)) on the CPU, drawn in chunks."""
     if not isinstance(model, CanSample):
         raise BadData(f"{type(model).__name__} cannot draw samples")
     training = model.training

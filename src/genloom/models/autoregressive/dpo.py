@@ -101,10 +101,7 @@ class DPO(Model, CanSample, CanMerge):
         callback: Callback | None = None,
     ) -> Batch:
         """n answers to the prompts in `condition`, or to empty ones."""
-        policy = self.policy
-        prompt = (condition or {}).get(policy.prompt, torch.full((n, 1), policy.end, dtype=torch.int64))
-        length = min(options.length or policy.length, policy.length)
-        return {policy.item: policy.answers(policy.questions(prompt), options, generator, length)}
+        return self.policy.sample(n, condition, options, generator)
 
     def merged(self) -> tuple[str, dict[str, Tensor]]:
         return "reference", merged(self.policy)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from genloom.core import DataSpec, Sampling, the_item, the_prompt
+from genloom.core import Batch, DataSpec, Sampling, the_item, the_prompt
 from genloom.errors import BadData
 from genloom.modalities.ended import lengths, rows_of
 from genloom.models.autoregressive.gpt import GPT
@@ -122,6 +122,13 @@ class Policy(nn.Module):
         if self.end < 0:
             return torch.tensor([one.ids for one in found])
         return rows_of([[t for t in one.ids if t != self.end] for one in found], length + 1, self.end)[:, :length]
+
+    def sample(self, n: int, condition: Batch | None, options: Sampling, generator: torch.Generator) -> Batch:
+        """n answers to the prompts in `condition`, or to empty ones."""
+        empty = torch.full((n, 1), self.end, dtype=torch.int64, device=generator.device)
+        prompt = (condition or {}).get(self.prompt, empty)
+        length = min(options.length or self.length, self.length)
+        return {self.item: self.answers(self.questions(prompt), options, generator, length)}
 
 
 def merged(policy: Policy) -> dict[str, Tensor]:

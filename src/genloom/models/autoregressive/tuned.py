@@ -97,16 +97,10 @@ class Tuned(Model, CanSample, CanMerge, HasLikelihood):
     ) -> Batch:
         """n texts that begin with those in `condition`, or n answers to its prompts, or to empty ones."""
         policy = self.policy
-        length = options.length or policy.length
-        if not policy.prompt:
-            with policy.tuned():
-                return policy.base.sample(
-                    n, condition=condition, options=options, generator=generator, callback=callback
-                )
-        empty = torch.full((n, 1), policy.end, dtype=torch.int64)
-        prompt = (condition or {}).get(policy.prompt, empty)
-        length = min(length, policy.length)
-        return {policy.item: policy.answers(policy.questions(prompt), options, generator, length)}
+        if policy.prompt:
+            return policy.sample(n, condition, options, generator)
+        with policy.tuned():
+            return policy.base.sample(n, condition=condition, options=options, generator=generator, callback=callback)
 
     def merged(self) -> tuple[str, dict[str, Tensor]]:
         return "base", merged(self.policy)
