@@ -106,7 +106,7 @@ def adversarial() -> list[Row]:
             "gan_labels.py",
         ),
         (
-            f"`infogan` on MNIST, {found['steps']:,} updates, three seeds: errors of a code found without labels as "
+            f"`infogan` on MNIST, {found['steps']:,} updates, two seeds: errors of a code found without labels as "
             "the digit (goal 10%)",
             ", ".join(f"**{r['error']:.1%}**" for r in found["runs"]),
             "infogan.py",
@@ -214,6 +214,7 @@ def sequences() -> list[Row]:
     minute = {m["recipe"]: m for m in result("language_models")["models"]}
     chorales, drugs = result("chorales")["families"], result("molsets")
     notes = {k: v["test"]["nats_per_note"]["value"] for k, v in chorales.items()}
+    aligned = result("align_stories")
     drawn, published = drugs["parts"]["gpt"]["results"], drugs["char_rnn"]
     trained = [{v["name"]: v["times_the_peer"] for v in size["variants"]} for size in result("training_speed")["curve"]]
     plain, compiled = "gpt2 (same shape, AdamW), bf16", "gpt2 (same shape, AdamW), bf16, compiled"
@@ -262,6 +263,16 @@ def sequences() -> list[Row]:
             f"**{notes['music-transformer']:.2f}**; {notes['music-lstm']:.2f}, {notes['gru']:.2f}, "
             f"{notes['ngram-9']:.2f}",
             "chorales.py",
+        ),
+        (
+            f"story model, {aligned['held_out']} held-out beginnings, wins over the untuned one by a rule (divergence, "
+            f"nats a token): {aligned['models']['dpo']['updates']} updates of `dpo`, "
+            f"{aligned['models']['grpo']['updates']} of `grpo`",
+            ", ".join(
+                f"**{aligned['models'][k]['win_rate']:.0%}** ({aligned['models'][k]['kl_per_token']:.2f})"
+                for k in ("dpo", "grpo")
+            ),
+            "align_stories.py",
         ),
         (
             f"`revise`, then {kept['steps']} updates of `dpo` on the story model's own revisions: "

@@ -41,7 +41,7 @@ def test_what_cannot_be_is_refused() -> None:
         Autoencoder(AutoencoderConfig(noise=(0.4, 0.1)), spec)
     with pytest.raises(BadValue, match="share from 0"):
         Autoencoder(AutoencoderConfig(masked=1.0), spec)
-    with pytest.raises(BadData, match="image or table or vector"):
+    with pytest.raises(BadData, match="image, table or vector"):
         Autoencoder(AutoencoderConfig(), fake_text().spec)
 
 
