@@ -214,7 +214,8 @@ def sequences() -> list[Row]:
     minute = {m["recipe"]: m for m in result("language_models")["models"]}
     chorales, drugs = result("chorales")["families"], result("molsets")
     notes = {k: v["test"]["nats_per_note"]["value"] for k, v in chorales.items()}
-    aligned = result("align_stories")
+    aligned, asked = result("align_stories"), result("answers")["parts"]["questions"]
+    right = asked["after"]["results"]["exact_match"]
     drawn, published = drugs["parts"]["gpt"]["results"], drugs["char_rnn"]
     trained = [{v["name"]: v["times_the_peer"] for v in size["variants"]} for size in result("training_speed")["curve"]]
     plain, compiled = "gpt2 (same shape, AdamW), bf16", "gpt2 (same shape, AdamW), bf16, compiled"
@@ -263,6 +264,13 @@ def sequences() -> list[Row]:
             f"**{notes['music-transformer']:.2f}**; {notes['music-lstm']:.2f}, {notes['gru']:.2f}, "
             f"{notes['ngram-9']:.2f}",
             "chorales.py",
+        ),
+        (
+            f"story model, questions about a passage, {asked['updates']} updates of `sft`: exact match of "
+            f"{asked['held_out']} held-out ones, a third without an answer; shown 3 examples; always abstaining",
+            f"**{right['value']:.2f}**; {asked['before']['3']['results']['exact_match']['value']:.2f}, "
+            f"{right['protocol']['always_abstaining']:.2f}",
+            "answers.py",
         ),
         (
             f"story model, {aligned['held_out']} held-out beginnings, wins over the untuned one by a rule (divergence, "
