@@ -12,7 +12,6 @@ itself.
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -89,7 +88,9 @@ def main() -> None:
     wanted = [options.only] if options.only else list(KINDS)
     figures = {kind: run(kind, options.steps, options.n, options.folder) for kind in wanted}
     name = "sound_and_video" + (f"_{options.only}" if options.only else "")
-    publish(name, {"results": figures}, f"python benchmarks/{' '.join([Path(__file__).name, *sys.argv[1:]])}")
+    only = f" --only {options.only}" if options.only else ""
+    command = f"python benchmarks/{Path(__file__).name}{only} --steps {options.steps} --n {options.n}"
+    publish(name, {"results": figures}, command)
 
 
 if __name__ == "__main__":

@@ -194,10 +194,10 @@ class InfoGAN(Model, OnePass, HasCodes):
         if phase.name == "generator":
             fake = self.forge(latent)
             logits, said = self.discriminator(fake)
+            lost = self.numbers_lost(said, numbers) + self.told_lost(said, kinds)
             if c.found and step.progress >= c.discovery:
-                sorted_ = self.sort(self.moved(fake, step))
-                return Loss(bce_generator(logits) + self.numbers_lost(said, numbers) + self.kinds_lost(sorted_, kinds))
-            return Loss(bce_generator(logits) + self.numbers_lost(said, numbers) + self.told_lost(said, kinds))
+                lost = lost + self.kinds_lost(self.sort(self.moved(fake, step)), kinds)
+            return Loss(bce_generator(logits) + lost)
         with torch.no_grad():
             fake = self.forge(latent)
         x.requires_grad_(c.r1 > 0)
