@@ -6,7 +6,7 @@ The preference is a rule, so that every result can be checked: of two ways in wh
 happy words (smiled, fun, friend ...) and fewer sad ones (cried, scared, lost ...) is better. Pairs are drawn from the
 story model itself, ties left out. `reward` and `dpo` learn the pairs, `grpo` learns from the reward model. Then each
 goes on from held-out prompts, at temperature 1, beside the story model with the same seeds. Told are the share of
-prompts on which it wins by the rule (ties half, 95 % interval by the normal law over prompts), the divergence spent
+prompts on which it wins by the rule (ties half, Wilson's 95 % interval), the divergence spent
 (mean of log p - log q per token of its own answers), and what a cheated reward would show: what the untuned model
 thinks of the answers (nats per token), and how many of their pairs of tokens are distinct.
 Prints one JSON document and writes it to results/align_stories.json.
@@ -27,6 +27,7 @@ import genloom
 from _result import publish
 from genloom.core import Sampling, derive_seed
 from genloom.engine.load import load
+from genloom.metrics.paired import wilson
 from genloom.modalities.ended import lengths, rows_of
 from genloom.models.autoregressive.grpo import distinct_pairs
 from genloom.samplers import decoding
@@ -85,10 +86,9 @@ def measured(
     with torch.no_grad():
         logp, known = policy.logp(sequence, counts), policy.logp(sequence, counts, reference=True)
         worth = judge.judge(asked, rows).mean().item()
-    half = 1.96 * won.std().item() / len(won) ** 0.5
     return {
         "win_rate": won.mean().item(),
-        "interval": [won.mean().item() - half, won.mean().item() + half],
+        "interval": list(wilson(won.mean().item(), len(won))),
         "ties": (won == 0.5).float().mean().item(),
         "joy": sum(own) / len(own),
         "reward": worth,
@@ -156,7 +156,8 @@ def main() -> None:
             tuned: Any = load(trained.run).model
             found = measured(tuned.policy, judge, tokenizer, ids[held], texts[held], base)
             figures["models"][name] = {**found, "updates": trained.steps, "cost": trained.run.status.get("cost")}
-            publish("align_stories", figures, "python benchmarks/align_stories.py")
+            told = f"--prompts {options.prompts} --held-out {options.held_out} --steps {options.steps}"
+            publish("align_stories", figures, f"python benchmarks/align_stories.py {told}")
 
 
 def _run(path: str) -> Any:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from shop import Shop
 
+from genloom.core import Loss
 from genloom.engine import precision
+from genloom.engine.distributed import World
+from genloom.engine.game import Game, Moment
 from genloom.engine.journal import Reporter
 from genloom.engine.memory import keep_freed_memory
+from genloom.engine.optim import PlayerOptimizer
 from genloom.engine.precision import Plan, arithmetic, arrange, arrange_batch
-from genloom.engine.train import plan, settings_of, train
+from genloom.engine.train import build, plan, settings_of, train
 
 
 @pytest.fixture(autouse=True)
@@ -30,6 +35,27 @@ def test_a_complete_race_is_remembered_and_used_again(shop: Shop, own_cache: Pat
     again = plan(settings, shop.dataset)
     assert again["precision_reason"] == first["precision_reason"]
     assert again["probe_seconds"] < 1.0
+
+
+def test_what_is_fp32_on_the_way_there_is_so_on_the_way_back(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A product that a model takes out of autocast has a gradient that bf16 could not hold."""
+    settings = settings_of(shop.make())
+    model = build(settings.model, settings.config, shop.dataset, 0)
+    weight = next(p for p in model.parameters() if p.ndim == 2)
+    x = torch.full((weight.shape[1], 1), 1 + 2.0**-12)
+
+    def loss(*_: object) -> Loss:
+        with torch.autocast("cpu", enabled=False):
+            return Loss((weight @ x).sum())
+
+    monkeypatch.setattr(model, "loss", loss)
+    train_options = replace(settings.train, precision="bf16")
+    cpu = torch.device("cpu")
+    game = Game(model, shop.dataset.train, shop.dataset.options, train_options, Plan("bf16"), cpu, World())
+    monkeypatch.setattr(PlayerOptimizer, "clip", lambda _: 0.0)
+    game.step(Moment(0, 0.0))
+    assert weight.grad is not None
+    assert (weight.grad == 1 + 2.0**-12).all()
 
 
 def test_a_race_cut_short_is_not_remembered(shop: Shop, own_cache: Path) -> None:
