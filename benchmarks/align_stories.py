@@ -156,7 +156,7 @@ def main() -> None:
             tuned: Any = load(trained.run).model
             found = measured(tuned.policy, judge, tokenizer, ids[held], texts[held], base)
             figures["models"][name] = {**found, "updates": trained.steps, "cost": trained.run.status.get("cost")}
-            told = f"--prompts {options.prompts} --held-out {options.held_out} --steps {options.steps}"
+            told = f"--prompts {asked.prompts} --held-out {asked.held_out} --steps {asked.steps}"
             publish("align_stories", figures, f"python benchmarks/align_stories.py {told}")
 
 
