@@ -1,6 +1,6 @@
 """Another skin tone, the same emoji: attribute change in a latent space, with and without an identity network.
 
-    python benchmarks/edit_tone.py [--budget 150s] [--n 20] [--run RUN]
+    python benchmarks/edit_tone.py [--budget 5m] [--n 100] [--run RUN]
 
 2,500 emoji of people and hands in five tones, 32 pixels, are a folder of classes on which `genloom train r3gan` learns
 pictures by tone. Emoji that it never saw in any tone are then found in its latent space and told another tone
@@ -8,7 +8,7 @@ pictures by tone. Emoji that it never saw in any tone are then found in its late
 for the change carried over to the picture, and for doing nothing. Two judges that took no part in the search look at
 the answers: one names the tone; one, trained to match tones of one emoji, must pick the true emoji among all held-out
 ones. A third network, trained like the second from another seed, is the identity term. Writes results/edit_tone.json
-and docs/pictures/edit.png.
+and docs/pictures/edit-tone.png.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ from genloom.objectives.contrastive import contrastive
 from genloom.verbs.edit import drawn, project
 from genloom.verbs.opened import find_run
 
-PICTURE = Path(__file__).parents[1] / "docs" / "pictures" / "edit.png"
+PICTURE = Path(__file__).parents[1] / "docs" / "pictures" / "edit-tone.png"
 SIDE, STEPS, BATCH, LEARNT, WEIGHT = 32, 200, 64, 400, 0.3
 NAMES = TONES[1:]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--budget", default="150s")
-    parser.add_argument("--n", type=int, default=20)
+    parser.add_argument("--budget", default="5m")
+    parser.add_argument("--n", type=int, default=100)
     parser.add_argument("--run", default=None)
     a = parser.parse_args()
     folder = folder_of(ENTRIES["emoji"])

@@ -59,8 +59,8 @@ def networks() -> tuple[nn.Module, nn.Module]:
     return generator, discriminator
 
 
-def plain_loop(epochs: int, batches: Any) -> Losses:
-    """The listing's loop over whatever yields image batches; mean losses of D and G for each epoch."""
+def plain_loop(epochs: int, batches: Any) -> tuple[Losses, nn.Module]:
+    """The listing's loop over whatever yields image batches; mean losses of D and G for each epoch, and G."""
     torch.manual_seed(0)
     generator, discriminator = networks()
     bce = nn.BCELoss()
@@ -85,10 +85,10 @@ def plain_loop(epochs: int, batches: Any) -> Losses:
             sums[1] += g_loss.item()
             count += 1
         losses.append((sums[0] / count, sums[1] / count))
-    return losses
+    return losses, generator
 
 
-def course(epochs: int, raw: np.ndarray) -> Losses:
+def course(epochs: int, raw: np.ndarray) -> tuple[Losses, nn.Module]:
     """(a)"""
     return plain_loop(epochs, lambda: DataLoader(OneByOne(raw), batch_size=BATCH, shuffle=True))
 
@@ -101,7 +101,7 @@ def tensors(epochs: int, raw: np.ndarray) -> Losses:
         for index in torch.randperm(len(images)).split(BATCH):
             yield images[index]
 
-    return plain_loop(epochs, batches)
+    return plain_loop(epochs, batches)[0]
 
 
 def engine(epochs: int, dataset: Dataset) -> Losses:
@@ -131,7 +131,7 @@ def main() -> None:
     dataset = load(DataOptions(source="fashion-mnist", labels=False, validation="test"))
     raw = dataset.train.raw(torch.arange(dataset.train.items))["image"][:, 0].numpy()
     ways = {
-        "course": lambda: course(a.epochs, raw),
+        "course": lambda: course(a.epochs, raw)[0],
         "tensors": lambda: tensors(a.epochs, raw),
         "genloom": lambda: engine(a.epochs, dataset),
     }
