@@ -61,7 +61,7 @@ def adversarial() -> list[Row]:
     r3gan, styled, gan, mended = (result(n) for n in ("r3gan_fashion", "stylegan", "gan_mlp", "repair"))
     psi = styled["truncation"]
     at = [f"{psi[p]['precision']:.2f}, {psi[p]['recall']:.2f}" for p in ("0.5", "1.0")]
-    ways, kinds = gan["ways"], r3gan["class_shares"].values()
+    ways, kinds, course = gan["ways"], r3gan["class_shares"].values(), result("gan_course")
     drawn = result("pix2pix")["pairs"]["openmoji"]
     coloured = drawn["ways"]
     found = result("infogan")["kinds"]["found"]
@@ -110,6 +110,12 @@ def adversarial() -> list[Row]:
             "the digit (goal 10%)",
             ", ".join(f"**{r['error']:.1%}**" for r in found["runs"]),
             "infogan.py",
+        ),
+        (
+            f"the course's GAN after its ten epochs, {course['seconds']['course']:.0f} s of one core, Fashion-MNIST: FD; "
+            f"`r3gan` in {course['seconds']['r3gan']:.0f} s (goal: a tenth)",
+            f"{course['frechet']['course']:.1f}; **{course['frechet']['r3gan']:.2f}**",
+            "gan_course.py",
         ),
         (
             "`gan-mlp`, 10 epochs of 60,000 images: wall time",
