@@ -112,7 +112,7 @@ def adversarial() -> list[Row]:
             "infogan.py",
         ),
         (
-            f"the course's GAN after its ten epochs, {course['seconds']['course']:.0f} s of one core, Fashion-MNIST: FD; "
+            f"the course's GAN after ten epochs, {course['seconds']['course']:.0f} s of a core, Fashion-MNIST: FD; "
             f"`r3gan` in {course['seconds']['r3gan']:.0f} s (goal: a tenth)",
             f"{course['frechet']['course']:.1f}; **{course['frechet']['r3gan']:.2f}**",
             "gan_course.py",
