@@ -7,9 +7,10 @@ the shapes of nanoGPT's two recipes for Shakespeare. transformers' `GPT2LMHeadMo
 first layer norms are spread so that the logits differ, and the same weights are put into genloom's `gpt`. Both write
 greedily from a start symbol until the context is full, one text or 32 at a time, in turn, again and again for some
 seconds; the fastest of all turns counts for each, in processor time of one thread, as the machine is shared.
-"compiled" is what `genloom[fast]` does, "NumPy" genloom without it, "torch" the network itself. Logits are compared
-over texts that were drawn, also with transformers' in double precision; of int8, how often its likeliest token is the
-network's, there and, for a network of the first shape that has learnt tiny Shakespeare for 300 steps, in held-out text.
+"compiled" is what `genloom[fast]` does, "NumPy" genloom without it, "torch" the network itself; `bytes_in_tiles`: the
+processor multiplies matrices of bytes (AMX). Logits are compared over texts that were drawn, also with transformers' in
+double precision; of int8, how often its likeliest token is the network's, there and, for a network of the first shape
+that has learnt tiny Shakespeare for 300 steps, in held-out text.
 `bandwidth`: the bytes of all weights that one step reads, over the time of a step; `share`: of what a plain sum over an
 array of the same bytes reaches in the same process.
 """
@@ -228,6 +229,7 @@ def main() -> None:
             "numba": numba.__version__,
             "machine_shared": True,
             "clock": "processor time",
+            "bytes_in_tiles": bool(torch.cpu.get_capabilities().get("amx_int8")),
             "seconds_each": seconds,
             "shapes": shapes,
             "int8_learnt": learnt_agreement(300),

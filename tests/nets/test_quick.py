@@ -96,13 +96,55 @@ def test_readings_agree_over_several_windows(network: str, compiled: bool) -> No
         plain.forget(1)
 
 
-def test_bytes_say_the_same_of_a_text_alone_and_beside_others() -> None:
+def wide() -> PortableTransformer:
+    """Wide enough for what is done with many rows."""
+    torch.manual_seed(0)
+    net = PortableTransformer(PortableShape(V + 1, V, L, 128, 2, 4, style=Portable())).eval().requires_grad_(False)
+    for name, p in net.named_parameters():
+        if "norm" in name:
+            p.add_(0.3 * torch.randn_like(p))
+    return net
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3, 32])
+def test_as_many_texts_as_there_are(batch: int, compiled: bool) -> None:
+    """Products of one row, a few and many are computed in different ways."""
+    net = wide()
+    ids = torch.randint(V + 1, (batch, L), generator=generator())
+    whole, swift = net(ids), Quick(net)
+    cache = swift.cache(batch)
+    said = torch.cat([swift(part, cache) for part in ids.split(1, 1)], 1)
+    torch.testing.assert_close(said, whole, atol=1e-4, rtol=0)
+    torch.testing.assert_close(swift(ids, swift.cache(batch)), whole, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("batch", [3, 32])
+def test_bytes_say_the_same_of_a_text_alone_and_beside_others(batch: int) -> None:
     pytest.importorskip("numba")
-    swift = Quick(shaken(NETS["learned layer gelu"]()), "int8", compiled=True)  # type: ignore[arg-type]
-    ids = torch.randint(V + 1, (3, L), generator=generator())
-    cache = swift.cache(1)
-    alone = torch.cat([swift(part, cache) for part in ids[1:2].split(1, 1)], 1)
-    torch.testing.assert_close(swift(ids, swift.cache(3))[1:2], alone, atol=1e-4, rtol=0)
+    net = wide()
+    swift = Quick(net, "int8", compiled=True)
+    ids = torch.randint(V + 1, (batch, L), generator=generator())
+    cache, own = swift.cache(batch), swift.cache(1)
+    beside = torch.cat([swift(part, cache) for part in ids.split(1, 1)], 1)
+    alone = torch.cat([swift(part, own) for part in ids[1:2].split(1, 1)], 1)
+    torch.testing.assert_close(beside[1:2], alone, atol=1e-4, rtol=0)
+    torch.testing.assert_close(swift(ids, swift.cache(batch)), beside, atol=1e-4, rtol=0)
+    whole = net(ids)
+    assert not torch.equal(beside, whole)
+    assert (beside.argmax(-1) == whole.argmax(-1)).float().mean() >= 0.99
+
+
+def test_bytes_without_fast_whole_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processors that PyTorch multiplies no bytes on take another way, to much the same."""
+    net = wide()
+    ids = torch.randint(V + 1, (4, L), generator=generator())
+    said = []
+    for fast in (True, False):
+        monkeypatch.setattr("genloom.nets.quick.plain.WHOLE", fast)
+        swift = Quick(net, "int8", compiled=False)
+        said.append(swift(ids, swift.cache(4)))
+    assert not torch.equal(*said)
+    torch.testing.assert_close(*said, atol=0.03, rtol=0)
 
 
 def test_new_weights_are_noticed() -> None:

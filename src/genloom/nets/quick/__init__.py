@@ -4,8 +4,10 @@ operation.
 folded.py    all that can be worked out before the first token, as arrays
 kernel.py    the pass as one compiled loop, where numba is installed (`genloom[fast]`)
 plain.py     the pass in NumPy, where it is not
+shared.py    products of many rows, by PyTorch
 
-Memory for keys and values is taken once. `weights="int8"` keeps the blocks' matrices as bytes.
+Memory for keys and values is taken once. `weights="int8"` keeps the blocks' matrices as bytes, and, compiled, keys and
+values as whole numbers of 16 bits.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from genloom.nets.portable import PortableTransformer
-from genloom.nets.quick.folded import Array, Weights, folded
+from genloom.nets.quick.folded import Array, Known, Weights, folded
 from genloom.nets.quick.plain import Plain, inverse
 from genloom.nets.transformer import Transformer
 
@@ -29,12 +31,11 @@ COMPILES = find_spec("numba") is not None
 
 
 class QuickCache:
-    """Keys and values (layers, B, G, context, K) of the positions already seen. `last`: their last ids (B,)."""
+    """What is known of the positions already seen, at most `context` of them. `last`: their last ids (B,)."""
 
     def __init__(self, net: Quick, batch: int) -> None:
-        size = (len(net.net.mix_N2), batch, net.key_heads, net.context, net.head)
         self.net = net
-        self.keys, self.values = np.zeros(size, np.float32), np.zeros(size, np.float32)
+        self.known = net.memory(batch)
         self.last = np.zeros(batch, np.int64)
         self.length = 0
         self.hidden: Array = np.zeros((batch, 0, net.width), np.float32)
@@ -46,10 +47,9 @@ class QuickCache:
 
     def select(self, rows_N: Tensor) -> None:
         """Keeps these rows, in this order, perhaps some of them several times."""
-        rows, old = rows_N.numpy(), (self.keys, self.values)
-        size = (len(self.keys), len(rows), *self.keys.shape[2:])
-        self.keys, self.values = np.zeros(size, np.float32), np.zeros(size, np.float32)
-        for new, was in zip((self.keys, self.values), old, strict=True):
+        rows, old = rows_N.numpy(), self.known
+        self.known = self.net.memory(len(rows))
+        for new, was in zip(self.known, old, strict=True):
             new[:, :, :, : self.length] = was[:, rows, :, : self.length]
         self.last = self.last[rows]
 
@@ -71,11 +71,26 @@ class Quick:
         self.outputs = s.outputs
         self.begun, self.net = folded(net, weights)
         self.key_heads = (self.net.qkv.weight_NOI.shape[1] // self.head - s.heads) // 2
-        self.plain = None if (COMPILES if compiled is None else compiled) else Plain(self.net)
+        self.plain = None
+        if COMPILES if compiled is None else compiled:
+            from genloom.nets.quick.kernel import advance  # numba takes a third of a second to load
+
+            self.compiled = advance
+        else:
+            self.plain = Plain(self.net)
+        self.halved = weights == "int8" and self.plain is None  # keys and values of 16 bits
 
     def cache(self, batch: int) -> QuickCache:
         """Empty memory for `batch` sequences."""
         return QuickCache(self, batch)
+
+    def memory(self, batch: int) -> Known:
+        """Room for keys and values."""
+        size = (len(self.net.mix_N2), batch, self.key_heads, self.context)
+        units = (*size[:3], self.context if self.halved else 0)
+        kind = np.int16 if self.halved else np.float32
+        keys, values = (np.zeros((*size, self.head), kind) for _ in range(2))
+        return Known(keys, values, np.zeros(units, np.float32), np.zeros(units, np.float32))
 
     def __call__(self, ids_BL: Tensor, cache: QuickCache) -> Tensor:
         """The logits of what follows each of `ids_BL`, which continue what the cache holds and are added to it."""
@@ -84,13 +99,11 @@ class Quick:
         flat = ids.reshape(-1)
         x = self._embedded(ids, flat, cache)
         if self.plain is None:
-            from genloom.nets.quick.kernel import advance  # numba takes a third of a second to load
-
             logits = np.empty((len(x), self.outputs), np.float32)
-            advance(self.net, x, flat, start, cache.keys, cache.values, logits)
+            self.compiled(self.net, x, flat, start, cache.known, logits)
         else:
             with np.errstate(over="ignore"):  # exp(-x) of a gate that is shut
-                logits = self.plain.advance(x, flat, start, cache.keys, cache.values)
+                logits = self.plain.advance(x, flat, start, cache.known)
         cache.length, cache.last, cache.hidden = start + length, ids[:, -1], x.reshape(batch, length, -1)
         return torch.from_numpy(logits.reshape(batch, length, -1))
 

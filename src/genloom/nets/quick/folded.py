@@ -10,7 +10,7 @@
 
 The same matrix of all layers is one array. With bytes, each output's weights are divided by a scale that brings the
 largest to 127, and rounded: a quarter of the memory traffic, which is what bounds models larger than the processor's
-caches.
+caches. The keys and values of many texts are more than the weights; they may be whole numbers of 16 bits.
 
 Dimensions: N layers, O outputs, I inputs, D width of the stream, H heads, G heads with keys of their own, K width of a
 head, V vocabulary, C context.
@@ -73,6 +73,16 @@ class Folded(NamedTuple):
     scale: float
     eps: float
     cap: float
+
+
+class Known(NamedTuple):
+    """Keys and values (N, B, G, C, K) of the positions seen so far; of whole numbers, each vector with a unit
+    (N, B, G, C) of its own."""
+
+    keys: Array
+    values: Array
+    key_units: Array
+    value_units: Array
 
 
 class Embedded(NamedTuple):

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from genloom.nets.quick.folded import GELU, RELU, SWIGLU, Affine, Array, Folded
+from genloom.nets.quick.folded import GELU, RELU, SWIGLU, Affine, Array, Folded, Known
+from genloom.nets.quick.shared import LARGEST, WHOLE, bytes_times
 
 Product = Callable[[Array], Array]
 """(R, inputs) -> (R, outputs)"""
@@ -44,10 +45,10 @@ class Plain:
             self.layers.append(Layer(qkv, out, up, down, mix, table_VD))
         self.head = _product(net.head, 0)
 
-    def advance(self, x: Array, ids_R: Any, start: int, keys: Array, values: Array) -> Array:
-        """Logits (R, V). x (R, D): the stream as it begins, overwritten by what the head reads; keys, values
-        (N, B, G, C, K): of the `start` positions so far, to which the new ones are added."""
-        x0, begun = x, x
+    def advance(self, x: Array, ids_R: Any, start: int, known: Known) -> Array:
+        """Logits (R, V). x (R, D): the stream as it begins, overwritten by what the head reads; known: of the `start`
+        positions so far, to which the new ones are added."""
+        x0, begun, (keys, values, _, _) = x, x, known
         bias = self._bias(start, start + len(x) // keys.shape[1])
         for i, layer in enumerate(self.layers):
             if layer.mix is not None:
@@ -127,17 +128,34 @@ def inverse(x: Array, eps: float) -> Any:
 
 
 def _product(of: Affine, layer: int) -> Product:
-    """x -> scale (W x) + bias; of bytes with activations in bf16."""
+    """x -> scale (W x) + bias."""
     weight, scale, bias = of.weight_NOI[layer], of.scale_NO[layer], of.bias_NO[layer]
-    columns = weight.T
-    if weight.dtype == np.int8:
-        packed, scale_O = torch.from_numpy(weight), torch.from_numpy(scale).bfloat16()
-
-        def times(x: Array) -> Array:
-            return torch._weight_int8pack_mm(torch.from_numpy(x).bfloat16(), packed, scale_O).float().numpy()
-    else:
-
-        def times(x: Array) -> Array:
-            return x @ columns
-
+    times = _bytes(weight, scale) if weight.dtype == np.int8 else _floats(weight)
     return (lambda x: times(x) + bias) if bias.any() else times
+
+
+def _floats(weight: Array) -> Product:
+    columns, whole = weight.T, torch.from_numpy(weight)
+
+    def times(x: Array) -> Array:
+        return x @ columns if len(x) == 1 else torch.mm(torch.from_numpy(x), whole.T).numpy()
+
+    return times
+
+
+def _bytes(weight: Array, scale: Array) -> Product:
+    """One row with activations in bf16, several as whole numbers, see `shared.py`."""
+    packed, scale_O = torch.from_numpy(weight), torch.from_numpy(scale).bfloat16()
+
+    def times(x: Array) -> Array:
+        if len(x) == 1 or not WHOLE:
+            return torch._weight_int8pack_mm(torch.from_numpy(x).bfloat16(), packed, scale_O).float().numpy()
+        unit = np.maximum(np.abs(x).max(1, keepdims=True), np.float32(1e-12)) / np.float32(LARGEST)
+        whole = np.rint(x / unit).astype(np.int16)
+        high = (whole + 128) >> 8
+        sums = np.empty((2 * len(x), len(weight)), np.int32)
+        bytes_times(np.concatenate((high, whole - (high << 8))).astype(np.int8), weight, sums)
+        high, low = sums.astype(np.float32).reshape(2, len(x), -1)
+        return (high * np.float32(256) + low) * unit * scale
+
+    return times
