@@ -43,11 +43,11 @@ from genloom.runs import write_json
 
 RESULTS = Path(__file__).parent / "results"
 LONG = {
-    "data.context": 256,
-    "config.width": 192,
+    "data.context": 512,
+    "train.batch": 16,
+    "config.width": 256,
     "config.depth": 5,
-    "config.heads": 6,
-    "config.dropout": 0.3,
+    "config.dropout": 0.4,
     "config.optimizer.weight_decay": 0.1,
 }
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from genloom.nets.dropout import Dropout
 from genloom.nets.transformer import norm
 
 
@@ -84,7 +85,7 @@ class _Encoder(nn.Module):
         super().__init__()
         self.look = Attention(sizes.width, sizes.heads)
         self.feed = _Feed(sizes.width, sizes.expansion * sizes.width)
-        self.dropout = nn.Dropout(sizes.dropout)
+        self.dropout = Dropout(sizes.dropout)
 
     def forward(self, x_BSD: Tensor, mask: Tensor) -> Tensor:
         h = norm(x_BSD)
@@ -100,7 +101,7 @@ class _Decoder(nn.Module):
         self.back = Attention(sizes.width, sizes.heads)
         self.across = Attention(sizes.width, sizes.heads)
         self.feed = _Feed(sizes.width, sizes.expansion * sizes.width)
-        self.dropout = nn.Dropout(sizes.dropout)
+        self.dropout = Dropout(sizes.dropout)
 
     def forward(
         self, x_BLD: Tensor, back: tuple[Tensor, Tensor], mask: Tensor, source: tuple[Tensor, Tensor], hidden: Tensor
@@ -136,7 +137,7 @@ class EncoderDecoder(nn.Module):
         nn.init.normal_(self.embedding.weight, std=sizes.width**-0.5)
         self.encoder = nn.ModuleList(_Encoder(sizes) for _ in range(sizes.encoder))
         self.decoder = nn.ModuleList(_Decoder(sizes) for _ in range(sizes.decoder))
-        self.dropout = nn.Dropout(sizes.dropout)
+        self.dropout = Dropout(sizes.dropout)
         longest = max(sizes.source, sizes.target) + 1
         self.register_buffer("waves", sinusoids(longest, sizes.width), persistent=False)
 

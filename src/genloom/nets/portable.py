@@ -25,6 +25,7 @@ from torch.nn import functional as F
 
 from genloom.errors import BadValue, unknown
 from genloom.nets.attention import MultiHeadAttention, Remember, Turn, causal_mask
+from genloom.nets.dropout import Dropout
 from genloom.nets.positions import BASE, alibi, rotary, sinusoidal
 from genloom.nets.transformer import Cache
 
@@ -153,7 +154,7 @@ class Block(nn.Module):
         self.norm_1, self.norm_2 = make_norm(d, s), make_norm(d, s)
         self.attention = MultiHeadAttention(d, shape.heads, s.key_heads, s.biases)
         self.mlp = MLP(d, shape.hidden, s)
-        self.dropout = nn.Dropout(shape.dropout)
+        self.dropout = Dropout(shape.dropout)
 
     def forward(self, x: Tensor, mask: Tensor, turn: Turn | None, remember: Remember | None) -> Tensor:
         x = x + self.dropout(self.attention(self.norm_1(x), mask, turn, remember))
@@ -178,7 +179,7 @@ class PortableTransformer(nn.Module):
         self.shape, s, d = shape, shape.style, shape.width
         self.embedding = nn.Embedding(shape.vocabulary, d)
         self.positions = nn.Embedding(shape.context, d) if s.positions == "learned" else None
-        self.dropout = nn.Dropout(shape.dropout)
+        self.dropout = Dropout(shape.dropout)
         self.blocks = nn.ModuleList(Block(shape) for _ in range(shape.depth))
         self.norm = make_norm(d, s)
         self.head = None if s.tied else nn.Linear(d, shape.outputs, bias=False)

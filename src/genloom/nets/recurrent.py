@@ -24,6 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from genloom.errors import unknown
+from genloom.nets.dropout import Dropout
 
 Cell = Literal["rnn", "gru", "lstm"]
 CELLS: dict[str, Callable[..., nn.RNNBase]] = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
@@ -83,7 +84,7 @@ class RecurrentTokens(nn.Module):
         super().__init__()
         self.embedding = nn.Embedding(vocabulary, embedding)
         self.layers = Recurrent(shape)
-        self.dropout = nn.Dropout(shape.dropout)
+        self.dropout = Dropout(shape.dropout)
         self.head = nn.Linear(shape.width, outputs)
         nn.init.zeros_(self.head.weight)  # all tokens are equally likely at first
         nn.init.zeros_(self.head.bias)

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from genloom.nets.attention import Remember, attention, causal_mask
+from genloom.nets.dropout import Dropout
 from genloom.nets.positions import rotary, rotate
 
 
@@ -122,7 +123,7 @@ class Block(nn.Module):
         self.down = nn.Linear(shape.expansion * d, d, bias=False)
         self.table = nn.Embedding(shape.vocabulary, d) if with_values else None
         self.mix = nn.Parameter(torch.tensor([1.0, 0.0]))  # of the stream and of the embeddings it began with
-        self.dropout = nn.Dropout(shape.dropout)
+        self.dropout = Dropout(shape.dropout)
         for linear in (self.query, self.key, self.value, self.up):
             nn.init.uniform_(linear.weight, -math.sqrt(3 / d), math.sqrt(3 / d))
         nn.init.zeros_(self.out.weight)  # every block begins as the identity

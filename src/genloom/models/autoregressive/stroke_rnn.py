@@ -37,6 +37,7 @@ from genloom.core import (
 )
 from genloom.core.capabilities import Callback
 from genloom.errors import BadData, BadValue
+from genloom.nets.dropout import Dropout
 from genloom.nets.recurrent import Cell, Recurrent, RecurrentShape, State
 from genloom.objectives.mixture import NUMBERS, mixture_draw, mixture_nll, mixture_of
 
@@ -82,7 +83,7 @@ class StrokeRNN(Model, CanSample, HasLikelihood):
         if config.components < 1:
             raise BadValue(f"config.components must be at least 1 Gaussian, got {config.components}")
         self.layers = Recurrent(RecurrentShape(2 + PENS, config.width, config.depth, config.cell, config.dropout))
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.head = nn.Linear(config.width, NUMBERS * config.components + PENS)
         nn.init.normal_(self.head.weight, std=0.05)
         nn.init.zeros_(self.head.bias)
