@@ -45,9 +45,11 @@ RESULTS = Path(__file__).parent / "results"
 LONG = {
     "data.context": 512,
     "train.batch": 16,
-    "config.width": 256,
+    "config.width": 192,
     "config.depth": 5,
-    "config.dropout": 0.4,
+    "config.heads": 3,
+    "config.dropout": 0.3,
+    "config.blank": 0.1,
     "config.optimizer.weight_decay": 0.1,
 }
 

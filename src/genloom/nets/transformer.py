@@ -172,6 +172,7 @@ class Transformer(nn.Module):
         self.pairs = nn.Embedding(min(shape.pairs, shape.vocabulary**2), shape.width) if shape.pairs else None
         self.places = nn.Embedding(shape.cycle, shape.width) if shape.cycle > 1 else None
         self.blocks = nn.ModuleList(Block(shape, i >= shape.depth - shape.values) for i in range(shape.depth))
+        self.dropout = Dropout(shape.dropout)
         self.head = nn.Linear(shape.width, shape.outputs, bias=False)
         nn.init.normal_(self.embedding.weight, std=0.02)  # small: the norm after it makes the rate relatively large
         if self.pairs is not None:
@@ -208,7 +209,7 @@ class Transformer(nn.Module):
             x = x + self.places(torch.arange(start, stop, device=x.device) % self.shape.cycle)
         if told_BD is not None:
             x = x + told_BD[:, None]
-        x = x0 = norm(x)
+        x = x0 = self.dropout(norm(x))
         dtype = torch.get_autocast_dtype(x.device.type) if torch.is_autocast_enabled(x.device.type) else x.dtype
         turn = self.cos[start:stop].to(dtype), self.sin[start:stop].to(dtype)
         mask = self.mask[start:stop, :stop].to(dtype)

@@ -67,7 +67,10 @@ class GPTConfig:
     values: how many of the last blocks add an embedding of the token to their attention's values.
     pairs: rows of the table that embeds (previous token, token); 0 leaves it out, more pairs than rows share rows.
     cap: the logits stay within (-cap, cap); 0 leaves them free.
-    dropout: share of each sub-layer's output that is dropped in training, for many epochs over little text.
+    dropout: share of the embeddings and of each sub-layer's output that is dropped in training, for many epochs over
+        little text.
+    blank: share of the tokens that training windows are read from which are blanked out, for the same (Xie et al. 2017,
+        arXiv:1703.02573: "blank noising"); all are predicted.
     untold: share of training items of which nothing is told, where the data tell something.
     start: the id of the token that stands before every text; None adds one of its own, which is never predicted.
     optimizer: how it learns.
@@ -83,6 +86,7 @@ class GPTConfig:
     cap: float = 15.0
     portable: Portable = Portable()
     dropout: float = 0.0
+    blank: float = 0.0
     untold: float = 0.1
     start: int | None = None
     optimizer: Optimizer = Optimizer(
@@ -165,10 +169,11 @@ class GPT(Model, CanSample, CanStream, CanContinue, CanLighten, HasLikelihood):
     def loss(self, phase: Phase, batch: Batch, step: Step) -> Loss:
         """The mean of -log p(x_t | x_<t) over all tokens that count, in nats."""
         ids_BL, condition = batch[self.item], {k: batch[k] for k in self.conditioner.fields}
+        blank_BL = step.rand(*ids_BL.shape) < self.config.blank if self.config.blank else None
         if not (self.field.whole or condition):
-            return Loss(self.surprise(ids_BL).mean())
+            return Loss(self.surprise(ids_BL, blank_BL=blank_BL).mean())
         drop_B = step.rand(len(ids_BL)) < self.config.untold if condition else None
-        total_B = self.surprise(ids_BL, self._told(condition, drop_B)).sum(1)
+        total_B = self.surprise(ids_BL, self._told(condition, drop_B), blank_BL).sum(1)
         count_B = counted(ids_BL, self.field).sum(1).float()
         return Loss(total_B.mean() / step.gather(count_B).mean(), memo=condition)
 
@@ -183,15 +188,19 @@ class GPT(Model, CanSample, CanStream, CanContinue, CanLighten, HasLikelihood):
         """The start symbol before the ids, (B, 1 + L)."""
         return F.pad(ids_BL, (1, 0), value=self.start)
 
-    def surprise(self, ids_BL: Tensor, told_BD: Tensor | None = None) -> Tensor:
-        """-log p(x_t | x_<t) of every token, in nats, (B, L); of whole items up to the longest's end, 0 behind ends."""
+    def surprise(self, ids_BL: Tensor, told_BD: Tensor | None = None, blank_BL: Tensor | None = None) -> Tensor:
+        """-log p(x_t | x_<t) of every token, in nats, (B, L); of whole items up to the longest's end, 0 behind ends.
+        blank_BL: tokens that the others are predicted without."""
         if not self.field.whole:
-            return self._surprise(ids_BL, told_BD)
+            return self._surprise(ids_BL, told_BD, blank_BL)
         ids_BL, own_BL = shortened(ids_BL, self.field)
-        return self._surprise(ids_BL, told_BD) * own_BL
+        return self._surprise(ids_BL, told_BD, blank_BL) * own_BL
 
-    def _surprise(self, ids_BL: Tensor, told_BD: Tensor | None) -> Tensor:
-        logits_BLV = self.network(self._begun(ids_BL[:, :-1]), told_BD=told_BD)
+    def _surprise(self, ids_BL: Tensor, told_BD: Tensor | None, blank_BL: Tensor | None) -> Tensor:
+        seen_BL = ids_BL[:, :-1]
+        if blank_BL is not None:  # the start symbol says that nothing is known of a place
+            seen_BL = seen_BL.masked_fill(blank_BL[:, : seen_BL.shape[1]], self.start)
+        logits_BLV = self.network(self._begun(seen_BL), told_BD=told_BD)
         return F.cross_entropy(logits_BLV.flatten(0, 1), ids_BL.flatten(), reduction="none").view(ids_BL.shape)
 
     @torch.no_grad()
