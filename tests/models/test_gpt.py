@@ -84,6 +84,42 @@ def test_loss_is_the_mean_likelihood(model: GPT) -> None:
     assert model.nll({"text": ids(0, L)}, generator=generator()).shape == (0,)
 
 
+def test_blanked_tokens_tell_nothing_and_are_predicted(model: GPT) -> None:
+    text = ids(4, L)
+    blank = torch.zeros(4, L, dtype=torch.bool)
+    blank[:, 3] = True
+    changed = text.clone()
+    changed[:, 3] = (text[:, 3] + 1) % V
+    one, other = (model.surprise(t, blank_BL=blank) for t in (text, changed))
+    behind = torch.arange(L) != 3
+    torch.testing.assert_close(one[:, behind], other[:, behind])  # what follows does not know which token it was
+    assert not torch.allclose(one[:, 3], other[:, 3])  # itself it counts
+    assert not torch.allclose(one[:, 4:], model.surprise(text)[:, 4:])
+
+
+def test_training_blanks_the_share_that_is_asked_for(model: GPT, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[torch.Tensor] = []
+    blanking = GPT(replace(model.config, blank=0.3), SPEC).train()
+    forward = blanking.network.forward
+    monkeypatch.setattr(blanking.network, "forward", lambda x, **more: given.append(x) or forward(x, **more))
+    text = ids(400, L)
+    loss = blanking.loss(blanking.phases()[0], {"text": text}, Step(seed=0, rows=(0, 400, 400))).total
+    assert loss.isfinite()
+    blank = given[0][:, 1:] == blanking.start
+    assert abs(blank.double().mean().item() - 0.3) < 0.02
+    assert torch.equal(given[0][:, 1:][~blank], text[:, :-1][~blank])
+
+
+def test_dropout_reaches_the_embeddings_and_ends_with_training() -> None:
+    dropping = GPT(replace(SMALL, dropout=0.5), SPEC)
+    seen: list[torch.Tensor] = []
+    dropping.network.blocks[0].register_forward_hook(lambda block, given, made: seen.append(given[0]))
+    dropping.train().surprise(ids(2, L))
+    dropping.eval().surprise(ids(2, L))
+    assert abs((seen[0] == 0).double().mean().item() - 0.5) < 0.15
+    assert not (seen[1] == 0).any()
+
+
 def test_a_new_model_finds_all_tokens_alike() -> None:
     nll = GPT(SMALL, SPEC).eval().nll({"text": ids(2, L)}, generator=generator())
     torch.testing.assert_close(nll / L, torch.full((2,), float(V)).log())
@@ -166,6 +202,8 @@ def test_errors(model: GPT) -> None:
         model.sample(1, options=Sampling(length=0), generator=generator())
     with pytest.raises(BadValue, match=r"multiple of 2 \* config.heads"):
         GPT(replace(SMALL, width=18, heads=4), SPEC)
+    with pytest.raises(BadValue, match="config.blank is a share"):
+        GPT(replace(SMALL, blank=1.0), SPEC)
     with pytest.raises(BadData, match="choose other data"):
         GPT(SMALL, {"image": Field("image", (1, 8, 8))})
     with pytest.raises(BadData, match="at least 2 tokens"):

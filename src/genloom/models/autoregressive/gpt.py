@@ -124,6 +124,8 @@ class GPT(Model, CanSample, CanStream, CanContinue, CanLighten, HasLikelihood):
                 f"gpt needs windows of at least 2 tokens and a vocabulary, got {self.context} tokens of "
                 f"{self.vocabulary} kinds: raise data.context"
             )
+        if not 0 <= config.blank < 1:
+            raise BadValue(f"config.blank is a share from 0 up to, not including, 1, got {config.blank:g}")
         if self.context % (2 * field.cycle) and field.cycle > 1:
             raise BadValue(
                 f"data.context must be a multiple of {2 * field.cycle}, so that halves of windows begin with a beat, "
