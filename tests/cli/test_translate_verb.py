@@ -88,7 +88,7 @@ def test_what_is_known_is_kept(place: Path) -> None:
 @pytest.mark.parametrize(
     ("task", "photo", "more", "error", "said"),
     [
-        ("", None, {}, BadValue, "give --task"),
+        ("", None, {}, BadValue, "give --task with one of .*, sdedit$"),
         ("inpant", None, {}, NotFound, "inpaint"),
         ("sdedit", None, {}, BadValue, "a picture of yours"),
         ("inpaint", "small.png", {}, BadData, "measures 4x4, and this model works on 16x16"),

@@ -141,12 +141,14 @@ def answer(
 def _task(loaded: Loaded, task: str) -> str:
     """The task; without a name the only one that the model was trained for. Raises BadValue and NotFound."""
     from genloom.core import CanTranslate, translations
-    from genloom.samplers.restore import TASKS
+    from genloom.samplers.restore import TASKS, TIME
 
     own = loaded.model.tasks if isinstance(loaded.model, CanTranslate) else ()
     if not task and len(own) == 1:
         return own[0]
-    known = (*translations(loaded.spec), *TASKS)
+    in_time = any(f.role == "item" and f.modality in TIME for f in loaded.spec.values())
+    still = tuple(t for t in TASKS if t not in ("continue", "harmonise"))
+    known = (*translations(loaded.spec), *(("continue",) if in_time else still))
     if not task:
         raise BadValue(f"translate needs a task: give --task with one of {', '.join(own or known)}")
     if task not in known:
