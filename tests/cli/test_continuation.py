@@ -85,7 +85,7 @@ def test_a_sound_of_another_rate_is_brought_to_the_models(place: Path) -> None:
     [
         ("clips-flow", None, {"share": 1.0}, BadValue, "between 0 and 1"),
         ("clips-flow", "none.gif", {}, NotFound, "there is no"),
-        ("clips-palette", None, {"task": "inpaint"}, BadData, "image"),
+        ("clips-palette", None, {"task": "inpaint"}, NotFound, "continue"),
     ],
 )
 def test_what_cannot_go_on_is_said(place: Path, run: str, path: str | None, more: dict, error: type, said: str) -> None:

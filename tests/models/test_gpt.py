@@ -202,7 +202,7 @@ def test_errors(model: GPT) -> None:
         model.sample(1, options=Sampling(length=0), generator=generator())
     with pytest.raises(BadValue, match=r"multiple of 2 \* config.heads"):
         GPT(replace(SMALL, width=18, heads=4), SPEC)
-    with pytest.raises(BadValue, match="config.blank is a share"):
+    with pytest.raises(BadValue, match=r"config.blank is a share"):
         GPT(replace(SMALL, blank=1.0), SPEC)
     with pytest.raises(BadData, match="choose other data"):
         GPT(SMALL, {"image": Field("image", (1, 8, 8))})

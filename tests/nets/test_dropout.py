@@ -36,7 +36,8 @@ def test_a_seed_repeats_it_and_gradients_pass_where_numbers_do() -> None:
     first = Dropout(0.25)(x)
     torch.manual_seed(3)
     again = Dropout(0.25)(x)
-    assert torch.equal(first, again) and first.dtype == torch.bfloat16
+    assert torch.equal(first, again)
+    assert first.dtype == torch.bfloat16
     (gradient,) = torch.autograd.grad(first.sum(), x)
     assert torch.equal(gradient == 0, (first == 0) & (x != 0))
 
@@ -44,7 +45,8 @@ def test_a_seed_repeats_it_and_gradients_pass_where_numbers_do() -> None:
 def test_nothing_is_drawn_outside_training_or_without_a_share() -> None:
     x = torch.randn(5)
     state = torch.random.get_rng_state()
-    assert Dropout(0.5).eval()(x) is x and Dropout(0.0)(x) is x
+    assert Dropout(0.5).eval()(x) is x
+    assert Dropout(0.0)(x) is x
     assert torch.equal(torch.random.get_rng_state(), state)
     assert Dropout(0.5)(torch.zeros(0, 3)).shape == (0, 3)
 
