@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 import genloom
-from genloom.errors import BadData, BadValue, NotFound
+from genloom.errors import BadValue, NotFound
 
 TINY = {"config.widths": (16, 16), "config.blocks": (1, 1), "config.embedding": 16, "train.batch": 8}
 TOLD = {k.replace("config.", "config.flow."): v for k, v in TINY.items()}
