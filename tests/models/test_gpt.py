@@ -108,6 +108,8 @@ def test_training_blanks_the_share_that_is_asked_for(model: GPT, monkeypatch: py
     blank = given[0][:, 1:] == blanking.start
     assert abs(blank.double().mean().item() - 0.3) < 0.02
     assert torch.equal(given[0][:, 1:][~blank], text[:, :-1][~blank])
+    blanking.eval().loss(blanking.phases()[0], {"text": text}, Step(seed=0, rows=(0, 400, 400)))
+    assert torch.equal(given[1][:, 1:], text[:, :-1])  # what is validated is the model as it is used
 
 
 def test_dropout_reaches_the_embeddings_and_ends_with_training() -> None:

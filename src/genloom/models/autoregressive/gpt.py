@@ -171,7 +171,8 @@ class GPT(Model, CanSample, CanStream, CanContinue, CanLighten, HasLikelihood):
     def loss(self, phase: Phase, batch: Batch, step: Step) -> Loss:
         """The mean of -log p(x_t | x_<t) over all tokens that count, in nats."""
         ids_BL, condition = batch[self.item], {k: batch[k] for k in self.conditioner.fields}
-        blank_BL = step.rand(*ids_BL.shape) < self.config.blank if self.config.blank else None
+        blanked = self.training and self.config.blank > 0
+        blank_BL = step.rand(*ids_BL.shape) < self.config.blank if blanked else None
         if not (self.field.whole or condition):
             return Loss(self.surprise(ids_BL, blank_BL=blank_BL).mean())
         drop_B = step.rand(len(ids_BL)) < self.config.untold if condition else None
