@@ -61,6 +61,8 @@ def adversarial() -> list[Row]:
     r3gan, styled, gan, mended = (result(n) for n in ("r3gan_fashion", "stylegan", "gan_mlp", "repair"))
     psi = styled["truncation"]
     at = [f"{psi[p]['precision']:.2f}, {psi[p]['recall']:.2f}" for p in ("0.5", "1.0")]
+    toned = result("edit_tone")
+    edits = [toned["scores"][k] for k in ("edited, identity term", "edited, no identity term", "the true picture")]
     ways, kinds, course = gan["ways"], r3gan["class_shares"].values(), result("gan_course")
     drawn = result("pix2pix")["pairs"]["openmoji"]
     coloured = drawn["ways"]
@@ -116,6 +118,12 @@ def adversarial() -> list[Row]:
             f"`r3gan` in {course['seconds']['r3gan']:.0f} s (goal: a tenth)",
             f"{course['frechet']['course']:.1f}; **{course['frechet']['r3gan']:.2f}**",
             "gan_course.py",
+        ),
+        (
+            f"another skin tone for {toned['n']} held-out emoji, `edit`: right one of {toned['emoji to choose from']} "
+            "still told, right tone; without the identity term; of true pictures",
+            "; ".join(f"{t['right emoji']:.2f}, {t['right tone']:.2f}" for t in edits),
+            "edit_tone.py",
         ),
         (
             "`gan-mlp`, 10 epochs of 60,000 images: wall time",

@@ -42,7 +42,7 @@ from genloom.nets.style import EqualLinear
 from genloom.objectives.adversarial import DUELS
 from genloom.objectives.regularisers import gradient_penalty, squared_gradient
 
-ADAM = Optimizer("adam", lr=5e-3, betas=(0.0, 0.99), clip=0.0, warmup=0.0, hold=0.5, decay="cosine", final=0.1)
+ADAM = Optimizer("adam", lr=1.7e-3, betas=(0.0, 0.99), clip=0.0, warmup=0.0, hold=0.5, decay="cosine", final=0.1)
 
 
 @dataclass(frozen=True)
