@@ -48,8 +48,8 @@ LONG = {
     "config.width": 192,
     "config.depth": 5,
     "config.heads": 3,
-    "config.dropout": 0.3,
-    "config.blank": 0.1,
+    "config.dropout": 0.25,
+    "config.blank": 0.05,
     "config.optimizer.weight_decay": 0.1,
 }
 
