@@ -50,7 +50,7 @@ def gen(seed: int = 0) -> torch.Generator:
 
 
 def test_lazy_turns_weigh_what_they_skip() -> None:
-    once, seldom = made(r1_every=1), made(r1_every=16)
+    once, seldom = made(r1=1.0, r1_every=1), made(r1=1.0, r1_every=16)
     assert [(p.name, p.every) for p in seldom.phases()][2:] == [("r1", 16), ("path", 8)]
     a, b = (m.loss(phase(m, "r1"), batch(), step()) for m in (once, seldom))
     assert b.total.item() == pytest.approx(16 * a.total.item())
