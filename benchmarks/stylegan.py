@@ -1,6 +1,6 @@
 """StyleGAN on emoji of 32 pixels: styles mixed, truncation against precision and recall, path lengths in w and in z.
 
-    python benchmarks/stylegan.py [--budget 2000steps] [--run RUN]
+    python benchmarks/stylegan.py [--budget 1500steps] [--run RUN]
 
 Trains `genloom train stylegan --data emoji --data.size 32` as it comes (or takes a run that was trained so), then draws
 with the averaged weights. Precision and recall (k = 5) and the Frechet distance compare n samples with n held-out emoji
@@ -43,7 +43,7 @@ def gen(seed: int) -> torch.Generator:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--budget", default="2000steps")
+    parser.add_argument("--budget", default="1500steps")
     parser.add_argument("--run", default=None)
     parser.add_argument("--n", type=int, default=500)
     parser.add_argument("--runs", default="runs")

@@ -83,7 +83,7 @@ class StyleGANConfig:
     conditional: bool = False
     embedding: int = 16
     mixing: float = 0.9
-    r1: float = 0.1
+    r1: float = 1.0
     r1_every: int = 16
     path: float = 2.0
     path_every: int = 8
