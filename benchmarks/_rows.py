@@ -223,6 +223,7 @@ def diffusion() -> list[Row]:
 def sequences() -> list[Row]:
     """Text, music, molecules, code."""
     gpt, translated, kept = result("gpt_shakespeare"), result("seq2seq_multi30k"), result("principles")
+    longer = result("gpt_shakespeare_long")
     written = result("decoding_speed")["shapes"]
     one, many = ({k: v["batch"][texts]["times_transformers"] for k, v in written.items()} for texts in ("1", "32"))
     minute = {m["recipe"]: m for m in result("language_models")["models"]}
@@ -238,6 +239,11 @@ def sequences() -> list[Row]:
             f"`gpt`, tiny Shakespeare, {gpt['cost']['wall_seconds']:.0f} s: held-out nats a character",
             f"**{gpt['nats_per_character']['scored_all']:.2f}** ({gpt['updates']:,} updates)",
             "gpt_shakespeare.py",
+        ),
+        (
+            f"the same, {longer['cost']['wall_seconds'] / 60:.0f} minutes of one core (goal 1.47, nanoGPT's on an A100)",
+            f"**{longer['nats_per_character']['scored_all']:.3f}** ({longer['updates']:,} updates)",
+            "gpt_shakespeare.py --long",
         ),
         (
             f"the same text, a shared core: `ngram` in {minute['ngram']['cpu_seconds']:.1f} CPU seconds; `lstm` in "

@@ -73,7 +73,8 @@ def main() -> None:
     for recipe in a.only:
         with tempfile.TemporaryDirectory() as root:
             known[recipe] = one(recipe, a.budget, a.n, root)
-        publish("pyramids", {"shared_machine": True, "recipes": known}, f"python benchmarks/pyramids.py --n {a.n}")
+        command = f"python benchmarks/pyramids.py --only {' '.join(a.only)} --budget {a.budget} --n {a.n}"
+        publish("pyramids", {"shared_machine": True, "recipes": known}, command)
 
 
 if __name__ == "__main__":
