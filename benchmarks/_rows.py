@@ -241,7 +241,7 @@ def sequences() -> list[Row]:
             "gpt_shakespeare.py",
         ),
         (
-            f"the same, {longer['cost']['wall_seconds'] / 60:.0f} minutes of one core (goal 1.47, nanoGPT's on an A100)",
+            f"the same, {longer['cost']['wall_seconds'] / 60:.0f} minutes of one core (goal 1.47, as nanoGPT on a GPU)",
             f"**{longer['nats_per_character']['scored_all']:.3f}** ({longer['updates']:,} updates)",
             "gpt_shakespeare.py --long",
         ),
