@@ -228,6 +228,8 @@ def sequences() -> list[Row]:
     one, many = ({k: v["batch"][texts]["times_transformers"] for k, v in written.items()} for texts in ("1", "32"))
     minute = {m["recipe"]: m for m in result("language_models")["models"]}
     chorales, drugs = result("chorales")["families"], result("molsets")
+    vae = drugs["parts"]["vae"]
+    near = {part[""]: part["distance"] for part in vae["search"]["logp, nearest to 4"]["sets"]}
     notes = {k: v["test"]["nats_per_note"]["value"] for k, v in chorales.items()}
     aligned, asked = result("align_stories"), result("answers")["parts"]["questions"]
     right = asked["after"]["results"]["exact_match"]
@@ -277,6 +279,12 @@ def sequences() -> list[Row]:
             f"**{drawn['valid']['value']:.3f}, {drawn['unique_10000']['value']:.4f}, "
             f"{drawn['novel']['value']:.3f}**; {published['valid']:.3f}, {published['unique_10000']:.4f}, "
             f"{published['novel']:.3f}",
+            "molsets.py",
+        ),
+        (
+            f"`molecules-vae`, {vae['budget']} of one core: held-out molecules that come back unchanged; mean distance to a "
+            "logP of 4 of what `search` finds; of random samples",
+            f"**{vae['results']['exact_copies']['value']:.0%}**; **{near['found']:.2f}**; {near['random samples']:.2f}",
             "molsets.py",
         ),
         (
