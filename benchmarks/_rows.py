@@ -282,8 +282,8 @@ def sequences() -> list[Row]:
             "molsets.py",
         ),
         (
-            f"`molecules-vae`, {vae['budget']} of one core: held-out molecules that come back unchanged; mean distance to a "
-            "logP of 4 of what `search` finds; of random samples",
+            f"`molecules-vae`, {vae['budget']} of one core: held-out molecules that come back unchanged; mean distance "
+            "to a logP of 4 of what `search` finds; of random samples",
             f"**{vae['results']['exact_copies']['value']:.0%}**; **{near['found']:.2f}**; {near['random samples']:.2f}",
             "molsets.py",
         ),
