@@ -26,7 +26,7 @@ from typing import Any
 import genloom
 from _result import RESULTS, publish
 from genloom.core import DataSpec
-from genloom.engine.load import load
+from genloom.engine.load import Loaded, load
 from genloom.runs import list_runs
 
 CHAR_RNN = {"valid": 0.9748, "unique_10000": 0.9994, "novel": 0.8419, "diversity": 0.8562}
@@ -70,10 +70,15 @@ def one(part: str, a: argparse.Namespace, runs: str) -> dict[str, Any]:
     }
     if part == "vae":
         figures["search"] = {
-            name: genloom.search(loaded, **sought, start=a.start, rounds=a.rounds, seed=a.seed).to_json()
+            name: {k: v for k, v in searched(loaded, sought, a).items() if k not in ("run", "out")}
             for name, sought in SOUGHT.items()
         }
     return figures
+
+
+def searched(loaded: Loaded, sought: dict[str, Any], a: argparse.Namespace) -> dict[str, Any]:
+    """What a search found."""
+    return genloom.search(loaded, **sought, start=a.start, rounds=a.rounds, seed=a.seed).to_json()
 
 
 def conditions(spec: DataSpec) -> list[str]:

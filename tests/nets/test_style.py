@@ -15,6 +15,7 @@ from genloom.nets.style import (
     StyleSynthesis,
     minibatch_deviation,
     pixel_norm,
+    smoothed,
 )
 
 
@@ -87,3 +88,30 @@ def test_noise_acts_by_its_learnt_strength() -> None:
     assert torch.equal(net(w, one), net(w, two))  # strengths begin at 0
     net.convs[0].strength.data.fill_(0.5)
     assert not torch.equal(net(w, one), net(w, two))
+
+
+def test_the_filter_keeps_planes_and_takes_chequers_away() -> None:
+    plane = torch.full((2, 3, 6, 8), 0.7)
+    torch.testing.assert_close(smoothed(plane), plane)
+    chequers = (-1.0) ** (torch.arange(6)[:, None] + torch.arange(8)).expand(1, 1, 6, 8)
+    assert smoothed(chequers)[:, :, 1:-1, 1:-1].abs().max() < 1e-6
+    spike = torch.zeros(1, 1, 5, 5)
+    spike[..., 2, 2] = 16
+    torch.testing.assert_close(smoothed(spike)[0, 0, 1:4, 1:4], torch.tensor([[1.0, 2, 1], [2, 4, 2], [1, 2, 1]]))
+
+
+def test_a_generator_cannot_draw_chequers_at_full_size() -> None:
+    torch.manual_seed(0)
+    net = StyleSynthesis((1, 16, 16), 8, 4, 2)
+    last = net.pictures[-1]
+    with torch.no_grad():
+        for picture in net.pictures[:-1]:
+            picture.weight.zero_()
+        last.weight.zero_()
+        last.weight[:, :, 1, 1] = torch.tensor([1.0, -1, -1, 1])[:, None]  # four pixels of one place in the last map
+    made: list[torch.Tensor] = []
+    last.register_forward_hook(lambda layer, given, out: made.append(out))
+    noise = [torch.zeros(1, 1, *size) for size in net.noises]
+    picture = net(torch.randn(1, net.levels, 8), noise)[:, :, 2:-2, 2:-2]
+    sign = (-1.0) ** (torch.arange(12)[:, None] + torch.arange(12))
+    assert (picture * sign).mean().abs() < 0.02 * made[0].abs().mean()
