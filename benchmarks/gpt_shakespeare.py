@@ -49,6 +49,7 @@ LONG = {
     "config.depth": 5,
     "config.heads": 3,
     "config.dropout": 0.25,
+    "config.embedding_dropout": 0.25,
     "config.blank": 0.05,
     "config.optimizer.weight_decay": 0.1,
 }

@@ -112,8 +112,8 @@ def test_training_blanks_the_share_that_is_asked_for(model: GPT, monkeypatch: py
     assert torch.equal(given[1][:, 1:], text[:, :-1])  # what is validated is the model as it is used
 
 
-def test_dropout_reaches_the_embeddings_and_ends_with_training() -> None:
-    dropping = GPT(replace(SMALL, dropout=0.5), SPEC)
+def test_embeddings_are_dropped_in_training_alone() -> None:
+    dropping = GPT(replace(SMALL, embedding_dropout=0.5), SPEC)
     seen: list[torch.Tensor] = []
     dropping.network.blocks[0].register_forward_hook(lambda block, given, made: seen.append(given[0]))
     dropping.train().surprise(ids(2, L))

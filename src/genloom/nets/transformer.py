@@ -28,7 +28,8 @@ class Shape:
     """vocabulary: ids a position may hold; outputs: ids it may predict; context: most positions; width, depth, heads:
     of the network; expansion: width of an MLP's hidden layer over `width`; values: layers (counted from the last) with
     value embeddings; pairs: rows of the pair table, 0 for none (pairs are hashed where there are more); cap: bound of
-    the logits, 0 for none; dropout: share of activations dropped after every sub-layer; cycle: a position also has an
+    the logits, 0 for none; dropout: share of activations dropped after
+    every sub-layer, embedding_dropout: of embeddings; cycle: a position also has an
     embedding of its place in a cycle of so many, as of voices and beats in music (1: none)."""
 
     vocabulary: int
@@ -42,6 +43,7 @@ class Shape:
     pairs: int = 8192
     cap: float = 15.0
     dropout: float = 0.0
+    embedding_dropout: float = 0.0
     cycle: int = 1
 
 
@@ -172,7 +174,7 @@ class Transformer(nn.Module):
         self.pairs = nn.Embedding(min(shape.pairs, shape.vocabulary**2), shape.width) if shape.pairs else None
         self.places = nn.Embedding(shape.cycle, shape.width) if shape.cycle > 1 else None
         self.blocks = nn.ModuleList(Block(shape, i >= shape.depth - shape.values) for i in range(shape.depth))
-        self.dropout = Dropout(shape.dropout)
+        self.dropout = Dropout(shape.embedding_dropout)
         self.head = nn.Linear(shape.width, shape.outputs, bias=False)
         nn.init.normal_(self.embedding.weight, std=0.02)  # small: the norm after it makes the rate relatively large
         if self.pairs is not None:

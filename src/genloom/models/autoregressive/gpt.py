@@ -67,8 +67,8 @@ class GPTConfig:
     values: how many of the last blocks add an embedding of the token to their attention's values.
     pairs: rows of the table that embeds (previous token, token); 0 leaves it out, more pairs than rows share rows.
     cap: the logits stay within (-cap, cap); 0 leaves them free.
-    dropout: share of the embeddings and of each sub-layer's output that is dropped in training, for many epochs over
-        little text.
+    dropout: share of each sub-layer's output that is dropped in training, for many epochs over little text.
+    embedding_dropout: the same of the embeddings, of "speedrun"; "portable" drops them with the rest, as GPT-2 does.
     blank: share of the tokens that training windows are read from which are blanked out, for the same (Xie et al. 2017,
         arXiv:1703.02573: "blank noising"); all are predicted.
     untold: share of training items of which nothing is told, where the data tell something.
@@ -86,6 +86,7 @@ class GPTConfig:
     cap: float = 15.0
     portable: Portable = Portable()
     dropout: float = 0.0
+    embedding_dropout: float = 0.0
     blank: float = 0.0
     untold: float = 0.1
     start: int | None = None
@@ -157,7 +158,7 @@ class GPT(Model, CanSample, CanStream, CanContinue, CanLighten, HasLikelihood):
             Shape(
                 vocabulary=ids, outputs=self.vocabulary, context=self.context, width=c.width, depth=c.depth,
                 heads=c.heads, expansion=c.expansion, values=c.values, pairs=c.pairs, cap=c.cap, dropout=c.dropout,
-                cycle=self.field.cycle,
+                embedding_dropout=c.embedding_dropout, cycle=self.field.cycle,
             )
         )  # fmt: skip
 
